@@ -1,0 +1,77 @@
+"""What every contract shares: frozen models, aware times, UUIDv7 ids, text in two languages, durations."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import (
+    UUID7,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+Time = AwareDatetime
+"""An instant with its offset. A naive time is refused: nobody can say when it was."""
+
+Id = UUID7
+"""A UUIDv7 (RFC 9562, 5.7): sorts by creation time."""
+
+DEPARTMENT_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+Slug = Annotated[str, Field(pattern=DEPARTMENT_PATTERN, max_length=60)]
+"""A name that is safe in a file, a topic and a URL: lower-case words joined by hyphens."""
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def parse_duration(value: Any) -> Any:
+    """Read ``1h30m``, ``90s`` or ``180d``; anything else is refused with the form that is meant."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    if match is None:
+        raise ValueError("write a duration as days, hours, minutes, seconds with their units, like 1h30m or 90s")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration the way plans do; the inverse of `parse_duration`, to the second."""
+    seconds = round(value.total_seconds())
+    days, seconds = divmod(seconds, 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")]
+    return "".join(f"{amount}{unit}" for amount, unit in parts if amount) or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["1h30m", "90s"]}),
+]
+"""A span of time, written ``1h30m``; resolution one second."""
+
+
+class Message(BaseModel):
+    """A thing said on the wire: frozen; fields this version doesn't know are kept and passed on."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_timedelta="iso8601")
+
+
+class Document(BaseModel):
+    """A thing written in a file by a person: frozen; a field nobody knows is a mistake and is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Document):
+    """What a person reads, in both languages of the product."""
+
+    en: Annotated[str, Field(min_length=1)]
+    zh: Annotated[str, Field(min_length=1)]

@@ -1,0 +1,1 @@
+"""What a department runs: client library and agent."""

@@ -1,0 +1,1 @@
+"""Scenarios, injects, simulated participants, reports."""

@@ -1,0 +1,1 @@
+"""Reports come in (HTTP, CAP, Kafka) and leave as one shape."""

@@ -1,0 +1,1 @@
+"""YAML files to domain values: strict loading, conditions, directory, lint."""

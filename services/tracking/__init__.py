@@ -1,0 +1,1 @@
+"""Acknowledgements to state, times and next tasks."""
