@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.domain.plan import Words
+from schemas.base import Text
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
     """A post with its phone; ``department`` when it belongs to another department of the directory."""
 
-    name: Words
+    name: Text
     phone: str
     department: str | None = None
 
@@ -20,7 +20,7 @@ class Department:
     """A department and whom to reach there, in order."""
 
     id: str
-    title: Words
+    title: Text
     liaison: Post
     deputy: Post
     superior: Post

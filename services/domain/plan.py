@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from schemas.base import Text
 from schemas.incident import IncidentReport
 from schemas.plan import STANDBY
 from schemas.vocabulary import (
@@ -35,14 +36,6 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Text in both languages."""
-
-    en: str
-    zh: str
-
-
-@dataclass(frozen=True, slots=True)
 class Once:
     """Reports that agree in ``by`` within ``window`` open one response."""
 
@@ -70,7 +63,7 @@ class Level:
     """A response level; the first in the plan's order whose condition holds is chosen."""
 
     id: str
-    title: Words
+    title: Text
     when: Condition | None = None
 
 
@@ -82,7 +75,7 @@ class Role:
     """
 
     id: str
-    title: Words
+    title: Text
     candidates: tuple[str, ...]
     needed: int = 1
     wait: timedelta | None = None
@@ -102,10 +95,10 @@ class Task:
 
     id: str
     role: str
-    title: Words
-    done_when: Words
+    title: Text
+    done_when: Text
     acknowledge: timedelta
-    instructions: Words | None = None
+    instructions: Text | None = None
     levels: frozenset[str] | None = None
     start: timedelta | None = None
     complete: timedelta | None = None
@@ -115,8 +108,8 @@ class Task:
     read_back: bool = False
     ladder: tuple[Rung, ...] = ()
     stand_down: bool = False
-    to: Words | None = None
-    citation: Words | None = None
+    to: Text | None = None
+    citation: Text | None = None
 
     def at(self, level: str | None) -> bool:
         """Say whether the task belongs to a level; None stands for standby."""
@@ -140,7 +133,7 @@ class Plan:
     id: str
     version: int
     digest: str
-    title: Words
+    title: Text
     kind: PlanKind
     owner: str
     match: Match
@@ -152,7 +145,7 @@ class Plan:
     confirm_within: timedelta | None = None
     stand_down_on_cancel: bool = False
     calls: tuple[Call, ...] = ()
-    summary: Words | None = field(default=None, compare=False)
+    summary: Text | None = field(default=None, compare=False)
 
     def level_ids(self) -> tuple[str, ...]:
         """List the plan's levels, highest first."""

@@ -1,0 +1,161 @@
+"""The envelope of every message: CloudEvents 1.0 in Kafka's binary mode, with the CAP status as an extension.
+
+Source: CloudEvents 1.0.2, section 3.1 (attributes) and its Kafka protocol binding, section 3.2 (binary mode:
+``ce_`` headers, the data in the value). Trace context is W3C ``traceparent``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.acknowledgement import Acknowledgement
+from schemas.assignment import Assignment
+from schemas.base import Message
+from schemas.command import CommandAdapter, CommandBase
+from schemas.incident import IncidentReport
+from schemas.timeline import TimelineEntry
+from schemas.vocabulary import Status
+
+MAJOR = 1
+"""Major version of every contract; it is the last part of an event's type."""
+
+MAX_VALUE_BYTES = 1_000_000
+"""Largest value read or written, in bytes; a little under Kafka's own default of 1 MiB for a whole batch."""
+
+INCIDENT = "muster.incident"
+COMMAND = "muster.command"
+ASSIGNMENT = "muster.assignment"
+ACKNOWLEDGEMENT = "muster.acknowledgement"
+TIMELINE = "muster.timeline"
+DEAD_LETTER = "muster.dead-letter"
+
+ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
+    INCIDENT: TypeAdapter(IncidentReport),
+    COMMAND: CommandAdapter,
+    ASSIGNMENT: TypeAdapter(Assignment),
+    ACKNOWLEDGEMENT: TypeAdapter(Acknowledgement),
+    TIMELINE: TypeAdapter(TimelineEntry),
+}
+
+Headers = Iterable[tuple[str, bytes]]
+
+
+class ContractError(ValueError):
+    """A message that can't be read as what it says it is; the text says which part and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who says what kind of thing, about which incident, when, and in which world.
+
+    ``id`` is the event's UUIDv7: the one key by which a repeat is known. ``subject`` is the incident's id.
+    """
+
+    id: UUID
+    type: str
+    source: str
+    subject: str
+    time: datetime
+    status: Status
+    traceparent: str | None = None
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Write the envelope as Kafka headers."""
+        pairs = {
+            "ce_specversion": "1.0",
+            "ce_id": str(self.id),
+            "ce_type": f"{self.type}.v{MAJOR}",
+            "ce_source": self.source,
+            "ce_subject": self.subject,
+            "ce_time": self.time.astimezone(UTC).isoformat(),
+            "ce_status": self.status.value,
+            "content-type": "application/json",
+        }
+        if self.traceparent is not None:
+            pairs["traceparent"] = self.traceparent
+        return [(name, value.encode()) for name, value in pairs.items()]
+
+
+def read_headers(headers: Headers, expected: str) -> Envelope:
+    """Read the envelope of a message that should be of type ``expected``; raise `ContractError` with the reason."""
+    pairs: dict[str, str] = {}
+    for name, value in headers:
+        try:
+            pairs[name] = value.decode()
+        except UnicodeDecodeError:
+            raise ContractError(f"header {name}: is not UTF-8") from None
+    missing = [name for name in ("ce_id", "ce_type", "ce_source", "ce_status") if not pairs.get(name)]
+    if missing:
+        raise ContractError(f"header {missing[0]}: is missing")
+    kind, _, major = pairs["ce_type"].rpartition(".v")
+    if kind != expected:
+        raise ContractError(
+            f"header ce_type: {pairs['ce_type']!r} does not belong on this topic, {expected}.v{MAJOR} does"
+        )
+    if major != str(MAJOR):
+        raise ContractError(f"header ce_type: version {major} is not the version {MAJOR} that is read here")
+    try:
+        identity = UUID(pairs["ce_id"])
+    except ValueError:
+        raise ContractError(f"header ce_id: {pairs['ce_id']!r} is not a UUID") from None
+    if identity.version != 7:
+        raise ContractError(f"header ce_id: {pairs['ce_id']} is not a UUIDv7")
+    try:
+        status = Status(pairs["ce_status"])
+    except ValueError:
+        raise ContractError(f"header ce_status: {pairs['ce_status']!r} is not a CAP status") from None
+    return Envelope(
+        id=identity,
+        type=kind,
+        source=pairs["ce_source"],
+        subject=pairs.get("ce_subject", ""),
+        time=_read_time(pairs.get("ce_time")),
+        status=status,
+        traceparent=pairs.get("traceparent"),
+    )
+
+
+def _read_time(text: str | None) -> datetime:
+    try:
+        time = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise ContractError(f"header ce_time: {text!r} is not a time") from None
+    if time is None or time.tzinfo is None:
+        raise ContractError("header ce_time: must be a time with its offset")
+    return time
+
+
+def read_message(headers: Headers, value: bytes | None, expected: str) -> tuple[Envelope, Any]:
+    """Read one message of type ``expected`` from its headers and bytes.
+
+    Returns the envelope and the model. Raises `ContractError` in one sentence: which part, what is wrong.
+    """
+    envelope = read_headers(headers, expected)
+    if value is None:
+        raise ContractError("value: is missing")
+    if len(value) > MAX_VALUE_BYTES:
+        raise ContractError(f"value: has {len(value)} bytes, at most {MAX_VALUE_BYTES} are read")
+    try:
+        message = ADAPTERS[expected].validate_json(value)
+    except ValidationError as error:
+        raise ContractError(explain(error)) from None
+    if message.status is not envelope.status:
+        raise ContractError(f"status: the header says {envelope.status}, the value says {message.status}")
+    return envelope, message
+
+
+def explain(error: ValidationError) -> str:
+    """Say the first thing that is wrong in one line: where, what, and how many more there are."""
+    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
+    where = ".".join(str(part) for part in first["loc"]) or "value"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}: {first['msg']}{more}"
+
+
+def write_value(message: Message | CommandBase) -> bytes:
+    """Write a message's value as JSON, without the fields that say nothing."""
+    return message.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,144 @@
+"""What a report does: opens an incident, updates it, or cancels it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from schemas.incident import IncidentReport
+from schemas.timeline import Entry
+from schemas.vocabulary import ActivationMode, ActivationState, MessageType
+from services.domain.activating import live_activation, open_activation, set_level, stand_down
+from services.domain.decision import Opening, Outcome
+from services.domain.draft import Draft
+from services.domain.incident import Phase
+from services.domain.matching import Answers, Verdict, choose_level, group_key
+
+Openings = Mapping[str, Opening]
+
+
+def said_at(report: IncidentReport) -> datetime:
+    """Say when the sender sent it; reports are ordered by this, not by when they arrive."""
+    return report.alert.sent if report.alert is not None else report.reported_at
+
+
+def take_report(draft: Draft, report: IncidentReport, *, first: bool, openings: Openings) -> tuple[Outcome, str]:
+    """Apply one report to the incident and say what was decided and why."""
+    if first:
+        draft.note(Entry.REPORTED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
+    elif said_at(report) < said_at(draft.incident.report):
+        draft.note(Entry.REPEATED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
+        return Outcome.LATE, "a newer report has already been taken in"
+    else:
+        draft.incident = replace(draft.incident, report=merge(draft.incident.report, report))
+    if report.message_type is MessageType.CANCEL:
+        return _cancel(draft, report)
+    if not first:
+        draft.note(Entry.UPDATED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
+        _move_levels(draft)
+    outcome, reason = _match(draft, openings)
+    if first or outcome is not Outcome.NO_PLAN:
+        return outcome, reason
+    return Outcome.UPDATED, "no further plan answers it"
+
+
+def merge(known: IncidentReport, news: IncidentReport) -> IncidentReport:
+    """Let newer news replace what it speaks of and keep what it is silent about."""
+    told = {name: getattr(news, name) for name in news.model_fields_set}
+    return known.model_copy(update={**told, "incident_id": known.incident_id, "status": known.status})
+
+
+def _told(report: IncidentReport) -> dict[str, Any]:
+    return {
+        "message_type": report.message_type.value,
+        "event": report.event,
+        "headline": report.headline,
+        "severity": report.severity.value,
+        "urgency": report.urgency.value,
+        "certainty": report.certainty.value,
+        "references": [reference.identifier for reference in report.references],
+    }
+
+
+def _cancel(draft: Draft, report: IncidentReport) -> tuple[Outcome, str]:
+    draft.incident = replace(draft.incident, cancelled=True)
+    reason = f"cancelled by {report.reported_by}"
+    asked: list[str] = []
+    for activation in list(draft.activations.values()):
+        if activation.state is ActivationState.STOOD_DOWN:
+            continue
+        if activation.state is ActivationState.ACTIVATED and not draft.plan(activation).stand_down_on_cancel:
+            asked.append(activation.plan)
+        else:
+            stand_down(draft, activation.id, reason=reason)
+    draft.note(
+        Entry.CANCEL_RECEIVED, occurred_at=said_at(report), by=report.reported_by, attention=bool(asked), asked=asked
+    )
+    if asked:
+        return Outcome.CANCELLED, f"the duty officer decides whether to stand down: {', '.join(asked)}"
+    if draft.incident.phase is Phase.OPEN:
+        draft.incident = replace(draft.incident, phase=Phase.CLOSING)
+    return Outcome.CANCELLED, "nothing stays in force"
+
+
+def _move_levels(draft: Draft) -> None:
+    for activation in list(draft.activations.values()):
+        if activation.state is not ActivationState.ACTIVATED:
+            continue
+        chosen, why = choose_level(draft.plan(activation), draft.incident.report)
+        if chosen.id == activation.level:
+            continue
+        if activation.overridden:
+            draft.note(Entry.LEVEL_SUGGESTED, activation=activation, attention=True, reason=why, level=chosen.id)
+        else:
+            set_level(draft, activation, chosen.id, reason=f"the report was updated; {why}")
+
+
+def _match(draft: Draft, openings: Openings) -> tuple[Outcome, str]:
+    report = draft.incident.report
+    outcomes = [
+        _answer(draft, verdict, openings)
+        for verdict in draft.playbook.published.matches(report)
+        if live_activation(draft, verdict.plan.id) is None
+    ]
+    if not outcomes:
+        if not any(a.state is not ActivationState.STOOD_DOWN for a in draft.activations.values()):
+            draft.note(Entry.NO_PLAN, attention=True, categories=[c.value for c in report.categories])
+        return Outcome.NO_PLAN, "no published plan answers it"
+    strongest = min(outcomes, key=lambda found: _STRENGTH.index(found[0]))[0]
+    if strongest is not Outcome.JOINED:
+        draft.incident = replace(draft.incident, phase=Phase.OPEN, closed_at=None)
+    elif not any(activation.in_force for activation in draft.activations.values()):
+        draft.incident = replace(draft.incident, phase=Phase.JOINED)
+    return strongest, "; ".join(reason for _, reason in outcomes)
+
+
+_STRENGTH = (Outcome.ACTIVATED, Outcome.STANDBY, Outcome.AWAITING, Outcome.JOINED)
+_OUTCOME_OF = {
+    ActivationMode.AUTOMATIC: Outcome.ACTIVATED,
+    ActivationMode.STANDBY: Outcome.STANDBY,
+    ActivationMode.CONFIRM: Outcome.AWAITING,
+}
+
+
+def _answer(draft: Draft, verdict: Verdict, openings: Openings) -> tuple[Outcome, str]:
+    plan = verdict.plan
+    group = group_key(plan, draft.incident.report)
+    opening = openings.get(group) if group is not None else None
+    if opening is not None and opening.incident_id != draft.incident.id and draft.now < opening.until:
+        _join(draft, plan.id, opening)
+        return Outcome.JOINED, f"{plan.id}: joins the response to incident {opening.incident_id}"
+    mode, reason = plan.mode, "; ".join(verdict.reasons)
+    if verdict.answers is Answers.UNSURE:
+        mode = ActivationMode.CONFIRM
+    elif any(activation.plan == plan.id for activation in draft.activations.values()):
+        mode, reason = ActivationMode.CONFIRM, f"it was stood down before; {reason}"
+    open_activation(draft, plan, mode, reason)
+    return _OUTCOME_OF[mode], f"{plan.id}: {reason}"
+
+
+def _join(draft: Draft, plan: str, opening: Opening) -> None:
+    draft.incident = replace(draft.incident, joined_to=opening.incident_id)
+    told = _told(draft.incident.report)
+    draft.note(Entry.JOINED, plan=plan, joined_to=str(opening.incident_id))
+    draft.note(Entry.JOINED, incident_id=opening.incident_id, plan=plan, joined_by=str(draft.incident.id), **told)
