@@ -1,10 +1,11 @@
 """What every contract shares: frozen models, aware times, UUIDv7 ids, text in two languages, durations."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     UUID7,
     AwareDatetime,
     BaseModel,
@@ -15,7 +16,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
-Time = AwareDatetime
+
+def _within_reason(value: datetime) -> datetime:
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"the year must lie between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return value
+
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
+Time = Annotated[AwareDatetime, AfterValidator(_within_reason)]
 """An instant with its offset. A naive time is refused: nobody can say when it was."""
 
 Id = UUID7
@@ -36,7 +46,10 @@ def parse_duration(value: Any) -> Any:
     if match is None:
         raise ValueError("write a duration as days, hours, minutes, seconds with their units, like 1h30m or 90s")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        raise ValueError("a duration of that length can't be reckoned with") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -61,7 +74,7 @@ Duration = Annotated[
 class Message(BaseModel):
     """A thing said on the wire: frozen; fields this version doesn't know are kept and passed on."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_timedelta="iso8601")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Document(BaseModel):

@@ -26,6 +26,8 @@ MAJOR = 1
 MAX_VALUE_BYTES = 1_000_000
 """Largest value read or written, in bytes; a little under Kafka's own default of 1 MiB for a whole batch."""
 
+_NUL = rb"\u0000"
+
 INCIDENT = "muster.incident"
 COMMAND = "muster.command"
 ASSIGNMENT = "muster.assignment"
@@ -139,6 +141,8 @@ def read_message(headers: Headers, value: bytes | None, expected: str) -> tuple[
         raise ContractError("value: is missing")
     if len(value) > MAX_VALUE_BYTES:
         raise ContractError(f"value: has {len(value)} bytes, at most {MAX_VALUE_BYTES} are read")
+    if _NUL in value:
+        raise ContractError("value: holds a NUL character, which no text has")
     try:
         message = ADAPTERS[expected].validate_json(value)
     except ValidationError as error:

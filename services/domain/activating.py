@@ -35,7 +35,7 @@ def open_activation(
         digest=plan.digest,
         state=ActivationState.MONITORING,
         matched_at=draft.now,
-        group=group,
+        group_key=group,
         parent_id=caller.id if caller else None,
     )
     draft.activations[activation.id] = activation
@@ -91,12 +91,37 @@ def activate(
         level=active.level,
         why=why if level is None else "chosen by the duty officer",
     )
-    for call in plan.calls:
-        called = draft.playbook.published.by_id.get(call.plan)
-        if called is None or live_activation(draft, call.plan) is not None:
+    call_plans(draft, active)
+
+
+def call_plans(draft: Draft, caller: Activation) -> None:
+    """Put into force what an activated plan calls and has not called yet; where that can't be done, say so.
+
+    A called plan that only waits or stands by is raised; one that a person stood down before asks a person again.
+    """
+    for call in draft.plan(caller).calls:
+        known = [activation for activation in draft.activations.values() if activation.plan == call.plan]
+        if any(activation.parent_id == caller.id for activation in known):
             continue
-        if call.when is None or undecided_or_holds(call.when, draft, active):
-            open_activation(draft, called, ActivationMode.AUTOMATIC, f"called by {plan.id}", caller=active)
+        if call.when is not None and not undecided_or_holds(call.when, draft, caller):
+            continue
+        live = live_activation(draft, call.plan)
+        called = draft.playbook.published.by_id.get(call.plan)
+        reason = f"called by {caller.plan}"
+        if live is not None:
+            if live.state is not ActivationState.ACTIVATED:
+                activate(draft, live, reason=reason)
+        elif called is None:
+            draft.note(
+                Entry.NO_PLAN,
+                activation=caller,
+                attention=True,
+                reason=f"{reason}, but not published",
+                called=call.plan,
+            )
+        else:
+            mode = ActivationMode.CONFIRM if known else ActivationMode.AUTOMATIC
+            open_activation(draft, called, mode, reason, caller=caller)
 
 
 def set_level(
@@ -108,7 +133,10 @@ def set_level(
     by: str | None = None,
     occurred_at: datetime | None = None,
 ) -> None:
-    """Move an activation to another level; `fill` then issues what is new and takes back what is void."""
+    """Move an activation to another level; `fill` then issues what is new and takes back what is void.
+
+    Plans that are called at the new level only are called now.
+    """
     draft.note(
         Entry.LEVEL_CHANGED,
         activation=activation,
@@ -118,9 +146,10 @@ def set_level(
         before=activation.level,
         level=level,
     )
-    draft.activations[activation.id] = replace(
+    draft.activations[activation.id] = moved = replace(
         activation, level=level, overridden=by is not None, level_changed_at=draft.now
     )
+    call_plans(draft, moved)
 
 
 def stand_down(
@@ -137,5 +166,5 @@ def stand_down(
     draft.activations[activation_id] = replace(
         activation, state=ActivationState.STOOD_DOWN, stood_down_at=draft.now, next_due_at=None
     )
-    if activation.group is not None:
-        draft.released.append(activation.group)
+    if activation.group_key is not None:
+        draft.released.append(activation.group_key)

@@ -43,8 +43,8 @@ def take_answer(draft: Draft, answer: Acknowledgement) -> tuple[Outcome, str]:
         return _refuse(draft, answer, None, "there is no such assignment in this incident")
     if assignment.department != answer.department:
         return _refuse(draft, answer, None, f"the assignment is {assignment.department}'s, not {answer.department}'s")
-    occurred_at = max(assignment.issued_at, min(answer.answered_at, draft.now))
-    if _said_before(assignment, answer.answer):
+    occurred_at = _occurred_at(draft, assignment, answer)
+    if _said_before(draft, assignment, answer):
         return Outcome.REPEATED, "the same was said before"
     if answer.answer is Answer.DELIVER:
         # A receipt is a fact about the message; it is kept even when the assignment has moved on.
@@ -62,10 +62,22 @@ def take_answer(draft: Draft, answer: Acknowledgement) -> tuple[Outcome, str]:
     return _report_progress(draft, assignment, answer, occurred_at)
 
 
-def _said_before(assignment: Assignment, answer: Answer) -> bool:
-    known = {**_STEP, **_REFUSALS}.get(answer)
+def _occurred_at(draft: Draft, assignment: Assignment, answer: Acknowledgement) -> datetime:
+    """Say when it happened; a clock that is provably wrong must not make a department look quicker than it was."""
+    for claimed in (answer.answered_at, draft.broker_at):
+        if claimed is not None and assignment.issued_at <= claimed <= draft.now:
+            return claimed
+    return draft.now
+
+
+def _said_before(draft: Draft, assignment: Assignment, said: Acknowledgement) -> bool:
+    answer = said.answer
     if answer is Answer.ARRIVE:
         return assignment.arrived_at is not None
+    if answer is Answer.DELEGATE:
+        heirs = (a for a in draft.assignments.values() if a.parent_id == assignment.id)
+        return any(heir.department == said.delegate_to for heir in heirs)
+    known = {**_STEP, **_REFUSALS}.get(answer)
     return known is not None and getattr(assignment, known[2]) is not None
 
 
@@ -82,7 +94,7 @@ def _refuse(draft: Draft, answer: Acknowledgement, assignment: Assignment | None
     )
     if assignment is not None:
         draft.send(assignment, Notice.REFUSED, reason=f"{answer.answer.value} refused: {reason}")
-    return Outcome.REFUSED, reason
+    return (Outcome.INVALID if assignment is None else Outcome.REFUSED), reason
 
 
 def _take_receipt(draft: Draft, assignment: Assignment, occurred_at: datetime) -> tuple[Outcome, str]:
@@ -94,9 +106,9 @@ def _take_receipt(draft: Draft, assignment: Assignment, occurred_at: datetime) -
 
 def _step(draft: Draft, assignment: Assignment, answer: Acknowledgement, occurred_at: datetime) -> tuple[Outcome, str]:
     state, entry, field = _STEP[answer.answer]
-    unread = assignment.read_back is None and not (answer.read_back and answer.read_back.strip())
+    read_back = (answer.read_back or "").strip() or assignment.read_back
     takes_on = answer.answer is not Answer.ACKNOWLEDGE
-    if draft.task(assignment).read_back and takes_on and unread:
+    if draft.task(assignment).read_back and takes_on and read_back is None:
         return _refuse(draft, answer, assignment, "the order asks for a read-back; repeat it in your own words")
     at: dict[str, Any] = {field: occurred_at}
     ahead = _PROGRESS.index(state) > _PROGRESS.index(assignment.state)
@@ -104,7 +116,7 @@ def _step(draft: Draft, assignment: Assignment, answer: Acknowledgement, occurre
         assignment,
         **at,
         state=state if ahead else assignment.state,
-        read_back=answer.read_back or assignment.read_back,
+        read_back=read_back,
         answered_by=answer.by or assignment.answered_by,
         silent=assignment.silent and not takes_on,
     )

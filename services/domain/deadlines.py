@@ -80,7 +80,7 @@ def pass_time(draft: "Draft") -> None:
         role = draft.role(activation, task)
         if _wait_is_over(assignment, role, draft.now):
             assignment = _call_next(draft, assignment, "did not answer within the quota's wait")
-        assignment = _miss_deadlines(draft, assignment)
+        assignment = _miss_deadlines(draft, assignment, task)
         assignment = _climb(draft, assignment, task)
         draft.put(assignment)
 
@@ -100,7 +100,8 @@ def _call_next(draft: "Draft", assignment: Assignment, reason: str) -> Assignmen
     return silent
 
 
-def _miss_deadlines(draft: "Draft", assignment: Assignment) -> Assignment:
+def _miss_deadlines(draft: "Draft", assignment: Assignment, task: Task) -> Assignment:
+    reaches_officer = any(rung.step is EscalationStep.DUTY_OFFICER for rung in task.ladder)
     for deadline in Deadline:
         by = _by(assignment, deadline)
         if by is None or by > draft.now or deadline in assignment.missed or not assignment.unmet(deadline):
@@ -110,9 +111,9 @@ def _miss_deadlines(draft: "Draft", assignment: Assignment) -> Assignment:
             Entry.OVERDUE,
             assignment=assignment,
             occurred_at=by,
-            attention=deadline is not Deadline.ACKNOWLEDGE,
+            attention=deadline is not Deadline.ACKNOWLEDGE or not reaches_officer,
             deadline=deadline.value,
-            received=assignment.delivered_at is not None,
+            received=assignment.received,
         )
     return settle_ladder(assignment, draft.now)
 
@@ -134,7 +135,7 @@ def _climb(draft: "Draft", assignment: Assignment, task: Task) -> Assignment:
         reason=reason,
         step=rung.step.value,
         attention=rung.step is EscalationStep.DUTY_OFFICER,
-        received=climbed.delivered_at is not None,
+        received=climbed.received,
     )
     if rung.step is EscalationStep.DEPUTY:
         silent = replace(climbed, silent=climbed.state.is_unanswered)

@@ -52,7 +52,10 @@ Event = Reported | Commanded | Answered | TimePassed
 
 
 class Outcome(StrEnum):
-    """What was decided about an event; every accepted event has exactly one on record."""
+    """What was decided about an event; every accepted event has exactly one on record.
+
+    ``refused``: understood, and turned down with a reason. ``invalid``: names what isn't there or isn't its own.
+    """
 
     ACTIVATED = "activated"
     STANDBY = "standby"
@@ -65,6 +68,7 @@ class Outcome(StrEnum):
     APPLIED = "applied"
     REPEATED = "repeated"
     REFUSED = "refused"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Order:
 class Decision:
     """All that follows from one event. ``incident`` is None where there is none to speak of.
 
-    ``opened`` and ``released`` are the groups that further reports join from now on, or no longer.
+    ``opened`` and ``released`` are the groups that further reports join from now on, or no longer; release one only
+    while its opening is still this incident's. Keep an opening whose time is over until then: what has joined stays.
     """
 
     outcome: Outcome

@@ -31,7 +31,7 @@ class Draft:
         self.opened: dict[str, Opening] = {}
         self.released: list[str] = []
         self._event_id = event_id
-        self._broker_at = broker_at
+        self.broker_at = broker_at
         self._given = 0
         self._entries: list[TimelineEntry] = []
         self._orders: list[Order] = []
@@ -102,7 +102,7 @@ class Draft:
                 reason=reason,
                 detail=detail,
                 occurred_at=occurred_at or self.now,
-                broker_at=self._broker_at,
+                broker_at=self.broker_at,
                 recorded_at=self.now,
             )
         )

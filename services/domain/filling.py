@@ -13,6 +13,7 @@ from services.domain.draft import Draft
 from services.domain.incident import Activation, Assignment, Phase
 from services.domain.plan import Condition, ConditionError, Task
 
+_CALLED_OFF = frozenset({AssignmentState.CANCELLED, AssignmentState.EXPIRED})
 _NOT_AGAIN = frozenset({AssignmentState.DECLINED, AssignmentState.FAILED, AssignmentState.COMPLETED})
 
 
@@ -70,6 +71,8 @@ def _released(draft: Draft, activation: Activation, task: Task) -> bool:
 def _fill_task(draft: Draft, activation: Activation, task: Task) -> None:
     role = draft.role(activation, task)
     given = draft.of_task(activation.id, task.id)
+    if task.stand_down and any(a.state in _CALLED_OFF for a in given):
+        return  # a forced close called it off for good, also should the incident open again
     agreed = [
         a for a in given if a.state is AssignmentState.COMPLETED or (a.state.is_open and not a.state.is_unanswered)
     ]
@@ -124,10 +127,10 @@ def _withdraw(draft: Draft, activation: Activation, task: Task) -> None:
     for assignment in draft.of_task(activation.id, task.id):
         if not assignment.state.is_open:
             continue
-        if activation.state is ActivationState.STOOD_DOWN:
+        if activation.state is ActivationState.STOOD_DOWN and not task.stand_down:
             take_back(draft, assignment, "the plan was stood down")
         else:
-            reason = "the task is not asked for at this level"
+            reason = "the task is not asked for any more"
             draft.end(assignment, AssignmentState.SUPERSEDED, Entry.SUPERSEDED, Notice.SUPERSEDED, reason)
     _mark_unfilled(draft, draft.activations[activation.id], task, missing=0)
 

@@ -40,7 +40,7 @@ class Assignment:
     ``silent``: the next candidate has been called because this department did not answer.
     ``missed``: deadlines that passed unmet. ``ladder`` names the one whose escalation ladder runs, ``rung`` the
     step it takes next, ``rung_at`` when it took the one before. Times are the department's own for what it
-    did, held between the order and the moment of recording.
+    did; one before the order or after its recording is a wrong clock's, and the broker's time stands in for it.
     """
 
     id: UUID
@@ -83,6 +83,11 @@ class Assignment:
         return self.state.is_open
 
     @property
+    def received(self) -> bool:
+        """True once anything shows that the order reached the department: a receipt, or an answer to it."""
+        return self.delivered_at is not None or self.arrived_at is not None or self.state is not AssignmentState.ISSUED
+
+    @property
     def overdue(self) -> bool:
         """True while a missed deadline is still unmet."""
         return any(self.unmet(deadline) for deadline in self.missed)
@@ -93,7 +98,7 @@ class Activation:
     """A plan put into force for an incident; ``digest`` names the frozen wording it obeys for good.
 
     ``level`` is None on standby and while a confirmation is awaited. ``overridden``: a duty officer chose the
-    level, and reports no longer move it. ``group`` is the key under which later reports join this activation.
+    level, and reports no longer move it. ``group_key`` is the key under which later reports join this activation.
     ``unfilled``: tasks for which nobody is left to call.
     """
 
@@ -106,7 +111,7 @@ class Activation:
     level: str | None = None
     overridden: bool = False
     parent_id: UUID | None = None
-    group: str | None = None
+    group_key: str | None = None
     activated_at: datetime | None = None
     level_changed_at: datetime | None = None
     stood_down_at: datetime | None = None

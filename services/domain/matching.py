@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.incident import IncidentReport
-from schemas.vocabulary import Category, Certainty, Namespace, Severity, Urgency
+from schemas.vocabulary import Category, Certainty, Severity, Urgency
 from services.domain.plan import ConditionError, Level, Match, Plan
 
 
@@ -152,7 +152,7 @@ def choose_level(plan: Plan, report: IncidentReport) -> tuple[Level, str]:
 def group_key(plan: Plan, report: IncidentReport) -> str | None:
     """Name the group of reports that one activation of the plan answers; None where each gets its own.
 
-    Reports of ``Actual`` and of an exercise never share a group.
+    Reports of different statuses never share a group: a test must not join a drill's response.
     """
     once = plan.match.once
     if once is None:
@@ -163,6 +163,6 @@ def group_key(plan: Plan, report: IncidentReport) -> str | None:
         "area": "|".join(sorted(area.description.casefold() for area in report.areas)),
         "geocode": "|".join(sorted(c for a in report.areas for group in a.geocodes.values() for c in group)),
     }
-    parts = [Namespace.of(report.status) or "", plan.id, *(f"{name}={values[name]}" for name in once.by)]
+    parts = [report.status.value, plan.id, *(f"{name}={values[name]}" for name in once.by)]
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return f"{plan.id}:{digest[:32]}"

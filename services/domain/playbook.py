@@ -10,7 +10,7 @@ from services.domain.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """``published`` is what new incidents are matched against; ``frozen`` holds every wording in use by digest."""
+    """What new incidents are matched against, and every wording in use by digest, the published ones among them."""
 
     published: PlanIndex
     frozen: Mapping[str, Plan]

@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.incident import IncidentReport
 from schemas.timeline import Entry
-from schemas.vocabulary import ActivationMode, ActivationState, MessageType
-from services.domain.activating import live_activation, open_activation, set_level, stand_down
+from schemas.vocabulary import ActivationMode, ActivationState, MessageType, Severity
+from services.domain.activating import call_plans, live_activation, open_activation, set_level, stand_down
 from services.domain.decision import Opening, Outcome
 from services.domain.draft import Draft
 from services.domain.incident import Phase
@@ -16,21 +16,29 @@ from services.domain.matching import Answers, Verdict, choose_level, group_key
 
 Openings = Mapping[str, Opening]
 
+_MESSAGE = ("message_type", "reported_at", "reported_by", "alert", "references")
+_SAYS_NOTHING: tuple[object, ...] = ((), {}, Severity.UNKNOWN)
+
 
 def said_at(report: IncidentReport) -> datetime:
-    """Say when the sender sent it; reports are ordered by this, not by when they arrive."""
-    return report.alert.sent if report.alert is not None else report.reported_at
+    """Say when the sender sent it; reports are ordered by this, not by when they arrive.
+
+    Nothing was sent after it was taken in: a sender's fast clock must not make every later report look late.
+    """
+    return report.reported_at if report.alert is None else min(report.alert.sent, report.reported_at)
 
 
 def take_report(draft: Draft, report: IncidentReport, *, first: bool, openings: Openings) -> tuple[Outcome, str]:
     """Apply one report to the incident and say what was decided and why."""
     if first:
         draft.note(Entry.REPORTED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
+    elif report.alert is not None and report.alert == draft.incident.report.alert:
+        return Outcome.REPEATED, "the same alert was taken in before"
     elif said_at(report) < said_at(draft.incident.report):
         draft.note(Entry.REPEATED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
         return Outcome.LATE, "a newer report has already been taken in"
     else:
-        draft.incident = replace(draft.incident, report=merge(draft.incident.report, report))
+        draft.incident = replace(draft.incident, report=merge(draft.incident.report, report), cancelled=False)
     if report.message_type is MessageType.CANCEL:
         return _cancel(draft, report)
     if not first:
@@ -43,9 +51,15 @@ def take_report(draft: Draft, report: IncidentReport, *, first: bool, openings: 
 
 
 def merge(known: IncidentReport, news: IncidentReport) -> IncidentReport:
-    """Let newer news replace what it speaks of and keep what it is silent about."""
-    told = {name: getattr(news, name) for name in news.model_fields_set}
-    return known.model_copy(update={**told, "incident_id": known.incident_id, "status": known.status})
+    """Let newer news replace what it speaks of and keep what it is silent about.
+
+    ``Unknown`` and what is empty say nothing, as a message that came over the wire carries them for every field
+    it was not given; each measurement stands until it is measured again. Which message it was is the news's own.
+    """
+    told = {name: value for name, value in news if value is not None and value not in _SAYS_NOTHING}
+    told["parameters"] = {**known.parameters, **news.parameters}
+    told |= {name: getattr(news, name) for name in _MESSAGE}
+    return known.model_copy(update=told)
 
 
 def _told(report: IncidentReport) -> dict[str, Any]:
@@ -74,9 +88,18 @@ def _cancel(draft: Draft, report: IncidentReport) -> tuple[Outcome, str]:
     draft.note(
         Entry.CANCEL_RECEIVED, occurred_at=said_at(report), by=report.reported_by, attention=bool(asked), asked=asked
     )
+    if draft.incident.joined_to is not None:
+        draft.note(
+            Entry.CANCEL_RECEIVED,
+            incident_id=draft.incident.joined_to,
+            occurred_at=said_at(report),
+            by=report.reported_by,
+            attention=True,
+            joined_by=str(draft.incident.id),
+        )
     if asked:
         return Outcome.CANCELLED, f"the duty officer decides whether to stand down: {', '.join(asked)}"
-    if draft.incident.phase is Phase.OPEN:
+    if draft.incident.phase in {Phase.OPEN, Phase.JOINED}:
         draft.incident = replace(draft.incident, phase=Phase.CLOSING)
     return Outcome.CANCELLED, "nothing stays in force"
 
@@ -86,12 +109,12 @@ def _move_levels(draft: Draft) -> None:
         if activation.state is not ActivationState.ACTIVATED:
             continue
         chosen, why = choose_level(draft.plan(activation), draft.incident.report)
-        if chosen.id == activation.level:
-            continue
-        if activation.overridden:
-            draft.note(Entry.LEVEL_SUGGESTED, activation=activation, attention=True, reason=why, level=chosen.id)
-        else:
+        if chosen.id != activation.level and not activation.overridden:
             set_level(draft, activation, chosen.id, reason=f"the report was updated; {why}")
+            continue
+        if chosen.id != activation.level:
+            draft.note(Entry.LEVEL_SUGGESTED, activation=activation, attention=True, reason=why, level=chosen.id)
+        call_plans(draft, activation)  # a call's own condition may have come to hold
 
 
 def _match(draft: Draft, openings: Openings) -> tuple[Outcome, str]:
@@ -102,15 +125,19 @@ def _match(draft: Draft, openings: Openings) -> tuple[Outcome, str]:
         if live_activation(draft, verdict.plan.id) is None
     ]
     if not outcomes:
-        if not any(a.state is not ActivationState.STOOD_DOWN for a in draft.activations.values()):
+        if not _lives(draft):
             draft.note(Entry.NO_PLAN, attention=True, categories=[c.value for c in report.categories])
         return Outcome.NO_PLAN, "no published plan answers it"
     strongest = min(outcomes, key=lambda found: _STRENGTH.index(found[0]))[0]
     if strongest is not Outcome.JOINED:
         draft.incident = replace(draft.incident, phase=Phase.OPEN, closed_at=None)
-    elif not any(activation.in_force for activation in draft.activations.values()):
+    elif draft.incident.phase is Phase.OPEN and not _lives(draft):
         draft.incident = replace(draft.incident, phase=Phase.JOINED)
     return strongest, "; ".join(reason for _, reason in outcomes)
+
+
+def _lives(draft: Draft) -> bool:
+    return any(activation.state is not ActivationState.STOOD_DOWN for activation in draft.activations.values())
 
 
 _STRENGTH = (Outcome.ACTIVATED, Outcome.STANDBY, Outcome.AWAITING, Outcome.JOINED)
@@ -125,7 +152,7 @@ def _answer(draft: Draft, verdict: Verdict, openings: Openings) -> tuple[Outcome
     plan = verdict.plan
     group = group_key(plan, draft.incident.report)
     opening = openings.get(group) if group is not None else None
-    if opening is not None and opening.incident_id != draft.incident.id and draft.now < opening.until:
+    if opening is not None and opening.incident_id != draft.incident.id and _may_join(draft, opening):
         _join(draft, plan.id, opening)
         return Outcome.JOINED, f"{plan.id}: joins the response to incident {opening.incident_id}"
     mode, reason = plan.mode, "; ".join(verdict.reasons)
@@ -135,6 +162,11 @@ def _answer(draft: Draft, verdict: Verdict, openings: Openings) -> tuple[Outcome
         mode, reason = ActivationMode.CONFIRM, f"it was stood down before; {reason}"
     open_activation(draft, plan, mode, reason)
     return _OUTCOME_OF[mode], f"{plan.id}: {reason}"
+
+
+def _may_join(draft: Draft, opening: Opening) -> bool:
+    """Say whether the window is open still; what has joined a response stays with it for as long as that lasts."""
+    return draft.now < opening.until or opening.incident_id == draft.incident.joined_to
 
 
 def _join(draft: Draft, plan: str, opening: Opening) -> None:

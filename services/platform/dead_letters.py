@@ -1,0 +1,108 @@
+"""Where a message goes that can't be read or is invalid: kept byte for byte until an operator decides."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from schemas.vocabulary import Namespace
+from services.platform.clock import SystemClock
+from services.platform.errors import RefusedError
+from services.platform.kafka import Origin
+from services.platform.logs import get_logger
+from services.platform.metrics import DEAD_LETTERS
+from services.platform.queries import query
+from services.platform.records import rows
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was set aside: its bytes, where it came from, and why."""
+
+    origin: Origin
+    reason: str
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    value: bytes | None = None
+
+
+async def set_aside(
+    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, letters: Sequence[DeadLetter]
+) -> list[UUID]:
+    """Keep letters and announce them on the ``dead-letters`` topic; one that is kept already is not kept twice."""
+    now = SystemClock().now()
+    kept: list[UUID] = []
+    for letter in letters:
+        id_ = await pool.fetchval(
+            query("set_aside"),
+            uuid7(),
+            namespace.value,
+            letter.origin.topic,
+            letter.origin.partition,
+            letter.origin.offset,
+            letter.key,
+            _headers(letter.headers),
+            letter.value,
+            letter.reason,
+            letter.origin.broker_at,
+            now,
+        )
+        if id_ is None:
+            continue
+        kept.append(id_)
+        DEAD_LETTERS.labels(namespace.value, letter.origin.topic).inc()
+        _log.warning("message set aside", dead_letter=str(id_), origin=letter.origin.topic, reason=letter.reason)
+    return kept
+
+
+def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
+    return rows([{"name": name, "base64": b64encode(value).decode()} for name, value in headers])
+
+
+def read_headers(stored: str) -> list[tuple[str, bytes]]:
+    """Read a letter's headers back, byte for byte."""
+    return [(header["name"], b64decode(header["base64"])) for header in json.loads(stored)]
+
+
+async def list_letters(
+    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, *, state: str = "open", at_most: int = 100
+) -> list[asyncpg.Record]:
+    """List letters, newest first."""
+    return await pool.fetch(
+        "SELECT id, origin, partition, position, reason, received_at, state, length(value) AS bytes FROM dead_letters"
+        " WHERE namespace = $1 AND state = $2 ORDER BY received_at DESC LIMIT $3",
+        namespace.value,
+        state,
+        at_most,
+    )
+
+
+async def show_letter(pool: "asyncpg.Pool[asyncpg.Record]", id_: UUID) -> asyncpg.Record:
+    """Read one letter whole; raises `RefusedError` when there is none."""
+    row = await pool.fetchrow("SELECT * FROM dead_letters WHERE id = $1", id_)
+    if row is None:
+        raise RefusedError(f"dead letter {id_}: there is none with this id; see `muster dead-letters list`")
+    return row
+
+
+async def resolve_letter(
+    pool: "asyncpg.Pool[asyncpg.Record]", id_: UUID, state: str, reason: str, *, now: datetime
+) -> bool:
+    """Mark an open letter as replayed or discarded; False when it was resolved before."""
+    changed: Any = await pool.fetchval(
+        "UPDATE dead_letters SET state = $2, resolved_at = $3, resolved_reason = $4"
+        " WHERE id = $1 AND state = 'open' RETURNING id",
+        id_,
+        state,
+        now,
+        reason,
+    )
+    return changed is not None

@@ -1,0 +1,316 @@
+"""From events to committed decisions: lock, read, let the engine decide, write all of it in one statement.
+
+This is the one way in for dispatch, tracking and escalation. Whatever is decided about a batch is committed
+together with its inbox rows and its messages, or not at all.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from schemas.envelope import ASSIGNMENT, TIMELINE, write_value
+from schemas.incident import IncidentReport
+from schemas.timeline import TimelineEntry
+from schemas.topics import ASSIGNMENTS, TIMELINES, topic_name
+from schemas.vocabulary import Namespace, Status
+from services.domain.decision import Answered, Commanded, Decision, Event, Opening, Outcome, Reported, TimePassed
+from services.domain.engine import decide
+from services.domain.incident import Incident
+from services.domain.matching import group_key
+from services.domain.playbook import Playbook
+from services.domain.reports import merge
+from services.platform.alerts import resolve_alerts
+from services.platform.clock import Clock
+from services.platform.kafka import Origin
+from services.platform.metrics import DECIDE_SECONDS, EVENTS, LATENESS_SECONDS
+from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
+from services.platform.published import PublishedPlaybook
+from services.platform.queries import query
+from services.platform.records import Changes, load, rows
+
+_REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An event with its type's name and where it came from."""
+
+    event: Reported | Commanded | Answered
+    type: str
+    origin: Origin
+
+    @property
+    def incident_id(self) -> UUID:
+        """The incident the event speaks of."""
+        if isinstance(self.event, Reported):
+            return self.event.report.incident_id
+        if isinstance(self.event, Commanded):
+            return self.event.command.incident_id
+        return self.event.acknowledgement.incident_id
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one batch came to: a decision for each event, and the messages to publish at once."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    messages: list[Outgoing] = field(default_factory=list)
+    incidents: set[UUID] = field(default_factory=set)
+
+
+def statuses(namespace: Namespace) -> list[str]:
+    """List the statuses a namespace carries."""
+    return [status.value for status in Status if Namespace.of(status) is namespace]
+
+
+class Decider:
+    """Decides events of one namespace on record."""
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        playbook: PublishedPlaybook,
+        clock: Clock,
+        namespace: Namespace,
+        source: str,
+    ) -> None:
+        self._pool = pool
+        self._playbook = playbook
+        self._clock = clock
+        self._namespace = namespace
+        self._source = source
+
+    async def decide(self, batch: Sequence[Incoming]) -> Settled:
+        """Decide a batch in its order and commit it; database errors go to the caller, and nothing is half done."""
+        with DECIDE_SECONDS.labels(self._namespace.value).time():
+            async with self._pool.acquire() as connection, connection.transaction():
+                batch = await self._resolve(connection, batch)
+                ids = list({incoming.incident_id for incoming in batch})
+                await connection.execute(query("lock_incidents"), ids)
+                events = [incoming.event.id for incoming in batch]
+                seen = {
+                    row["event_id"]
+                    for row in await connection.fetch("SELECT event_id FROM inbox WHERE event_id = ANY ($1)", events)
+                }
+                known = await load(connection, ids)
+                playbook = await self._playbook.current(_digests(known.values()))
+                openings = await self._openings(connection, batch, known, playbook)
+                work = _Work(self, playbook, known, openings)
+                for incoming in batch:
+                    work.take(incoming, repeated=incoming.event.id in seen)
+                    seen.add(incoming.event.id)
+                settled = await work.save(connection)
+        for incoming, decision in zip(batch, settled.decisions, strict=True):
+            EVENTS.labels(self._namespace.value, incoming.type, decision.outcome.value).inc()
+        return settled
+
+    async def pass_time(self, at_most: int) -> Settled:
+        """Do what has fallen due in at most this many incidents; others' incidents are passed over."""
+        now = self._clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            due = await connection.fetch(query("due_incidents"), now, statuses(self._namespace), at_most)
+            if not due:
+                return Settled()
+            for row in due:
+                LATENESS_SECONDS.labels(self._namespace.value).observe((now - row["next_due_at"]).total_seconds())
+            known = await load(connection, [row["incident_id"] for row in due])
+            work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
+            for incident_id in sorted(known):
+                work.apply(incident_id, TimePassed(uuid7()))
+            return await work.save(connection)
+
+    async def _resolve(
+        self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", batch: Sequence[Incoming]
+    ) -> list[Incoming]:
+        reports = [item.event.report for item in batch if isinstance(item.event, Reported) and item.event.report.alert]
+        if not reports:
+            return list(batch)
+        belongs = await resolve_alerts(connection, reports)
+        resolved: list[Incoming] = []
+        for item in batch:
+            if isinstance(item.event, Reported) and item.event.report.alert:
+                told = item.event.report
+                report = told.model_copy(update={"incident_id": belongs[id(told)]})
+                item = replace(item, event=replace(item.event, report=report))
+            resolved.append(item)
+        return resolved
+
+    async def _openings(
+        self,
+        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        batch: Sequence[Incoming],
+        known: dict[UUID, Incident],
+        playbook: Playbook,
+    ) -> dict[str, Opening]:
+        keys: set[str] = set()
+        for incoming in batch:
+            if isinstance(incoming.event, Reported):
+                before = known.get(incoming.incident_id)
+                told = incoming.event.report
+                keys |= _group_keys(playbook, merge(before.report, told) if before else told)
+        if not keys:
+            return {}
+        # Always after the incidents' own locks and in one order, so that no two workers can wait for each other.
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(key, 1)) FROM unnest($1::text[]) AS key"
+            " ORDER BY hashtextextended(key, 1)",
+            sorted(keys),
+        )
+        found = await connection.fetch("SELECT * FROM openings WHERE group_key = ANY ($1)", sorted(keys))
+        return {row["group_key"]: Opening(row["activation_id"], row["incident_id"], row["until"]) for row in found}
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that decisions go by."""
+        return self._clock
+
+    @property
+    def namespace(self) -> Namespace:
+        """The world this decider works in."""
+        return self._namespace
+
+    @property
+    def source(self) -> str:
+        """Who the messages say they are from."""
+        return self._source
+
+
+def _digests(incidents: Iterable[Incident]) -> set[str]:
+    return {activation.digest for incident in incidents for activation in incident.activations.values()}
+
+
+def _group_keys(playbook: Playbook, report: IncidentReport) -> set[str]:
+    keys = (group_key(plan, report) for plan in playbook.published.candidates(report))
+    return {key for key in keys if key is not None}
+
+
+class _Work:
+    """One transaction's decisions, gathered until they are written together."""
+
+    def __init__(
+        self, decider: Decider, playbook: Playbook, known: dict[UUID, Incident], openings: dict[str, Opening]
+    ) -> None:
+        self._decider = decider
+        self._playbook = playbook
+        self._before = dict(known)
+        self._now_known = dict(known)
+        self._openings = openings
+        self._opened: dict[str, Opening] = {}
+        self._released: list[tuple[str, UUID]] = []
+        self._inbox: list[dict[str, object]] = []
+        self._timeline: list[TimelineEntry] = []
+        self._drafts: list[Draft] = []
+        self.settled = Settled()
+
+    def take(self, incoming: Incoming, *, repeated: bool) -> None:
+        """Decide one event, or note that it was decided before."""
+        if repeated:
+            self.settled.decisions.append(_REPEATED)
+            return
+        decision = self.apply(incoming.incident_id, incoming.event)
+        self._inbox.append(
+            {
+                "event_id": incoming.event.id,
+                "incident_id": incoming.incident_id,
+                "status": _status_of(incoming.event),
+                "type": incoming.type,
+                "outcome": decision.outcome,
+                "reason": decision.reason,
+                "topic": incoming.origin.topic,
+                "partition": incoming.origin.partition,
+                "position": incoming.origin.offset,
+                "broker_at": incoming.origin.broker_at,
+                "decided_at": self._decider.clock.now(),
+            }
+        )
+
+    def apply(self, incident_id: UUID, event: Event) -> Decision:
+        """Let the engine decide and gather all that follows."""
+        now = self._decider.clock.now()
+        decision = decide(self._now_known.get(incident_id), event, now, self._playbook, self._openings)
+        if decision.incident is not None:
+            self._now_known[incident_id] = decision.incident
+        self._openings |= decision.opened
+        self._opened |= decision.opened
+        for key in decision.released:
+            self._openings.pop(key, None)
+            self._opened.pop(key, None)
+            self._released.append((key, incident_id))
+        self._gather(decision, now)
+        self.settled.decisions.append(decision)
+        return decision
+
+    def _gather(self, decision: Decision, now: datetime) -> None:
+        namespace, source = self._decider.namespace, self._decider.source
+        self._timeline += decision.entries
+        for order in decision.orders:
+            message = order.message
+            self._drafts.append(
+                Draft(
+                    topic=topic_name(ASSIGNMENTS, namespace, order.to),
+                    incident_id=message.incident_id,
+                    envelope=envelope_of(order.id, ASSIGNMENT, source, message.incident_id, now, message.status),
+                    value=write_value(message),
+                    namespace=namespace,
+                    assignment_id=message.assignment_id,
+                )
+            )
+        topic = topic_name(TIMELINES, namespace)
+        for entry in decision.entries:
+            self._drafts.append(
+                Draft(
+                    topic=topic,
+                    incident_id=entry.incident_id,
+                    envelope=envelope_of(entry.entry_id, TIMELINE, source, entry.incident_id, now, entry.status),
+                    value=write_value(entry),
+                    namespace=namespace,
+                )
+            )
+
+    async def save(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> Settled:
+        """Write everything in one statement and say which messages this worker publishes."""
+        changes = Changes()
+        for incident_id, after in self._now_known.items():
+            before = self._before.get(incident_id)
+            if after is not before:
+                changes.add(before, after, datetime.now(UTC))
+        openings = [
+            {
+                "group_key": key,
+                "status": self._now_known[opening.incident_id].status,
+                "activation_id": opening.activation_id,
+                "incident_id": opening.incident_id,
+                "until": opening.until,
+            }
+            for key, opening in self._opened.items()
+        ]
+        saved = await connection.fetch(
+            query("save_decisions"),
+            rows(self._inbox),
+            rows(changes.incidents),
+            rows(changes.activations),
+            rows(changes.assignments),
+            rows(changes.obstacles),
+            rows(self._timeline),
+            rows([draft.row() for draft in self._drafts]),
+            rows(openings),
+            [key for key, _ in self._released],
+            [incident_id for _, incident_id in self._released],
+            LEASE,
+        )
+        drafts = {draft.envelope.id: draft for draft in self._drafts}
+        self.settled.incidents = {draft.incident_id for draft in self._drafts}
+        self.settled.messages = [drafts[row["event_id"]].with_seq(row["seq"]) for row in saved if not row["behind"]]
+        return self.settled
+
+
+def _status_of(event: Event) -> Status | None:
+    if isinstance(event, Reported):
+        return event.report.status
+    if isinstance(event, Commanded):
+        return event.command.status
+    return event.acknowledgement.status if isinstance(event, Answered) else None

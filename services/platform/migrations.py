@@ -1,0 +1,68 @@
+"""Numbered SQL migrations with a small runner: an advisory lock, and a checksum for each that was applied."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from services.platform.errors import MigrationError
+
+_FOLDER = Path(__file__).parent / "sql" / "migrations"
+_LOCK = 0x6D757374  # "must": one key for all of Muster's migrations
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file, its number and the SHA-256 of its text."""
+
+    number: int
+    name: str
+    sql: str
+    checksum: str
+
+
+def shipped() -> list[Migration]:
+    """List the migrations of this version, in order."""
+    found = []
+    for path in sorted(_FOLDER.glob("*.sql")):
+        sql = path.read_text(encoding="utf-8")
+        number, _, name = path.stem.partition("_")
+        found.append(Migration(int(number), name, sql, hashlib.sha256(sql.encode()).hexdigest()))
+    return found
+
+
+async def migrate(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:
+    """Apply what is missing and return its names; any number of processes may call this at once.
+
+    Raises `MigrationError` when an applied migration differs from the shipped one, or is newer than this version.
+    """
+    applied: list[str] = []
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL,"
+            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        known = {row["number"]: row for row in await connection.fetch("SELECT * FROM schema_migrations")}
+        migrations = shipped()
+        unknown = sorted(set(known) - {migration.number for migration in migrations})
+        if unknown:
+            raise MigrationError(f"database: migration {unknown[0]} is newer than this version of Muster; upgrade it")
+        for migration in migrations:
+            row = known.get(migration.number)
+            if row is None:
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
+                    migration.number,
+                    migration.name,
+                    migration.checksum,
+                )
+                applied.append(f"{migration.number:04d}_{migration.name}")
+            elif row["checksum"] != migration.checksum:
+                raise MigrationError(
+                    f"database: migration {migration.number:04d}_{migration.name} was changed after it was applied;"
+                    " restore the file"
+                )
+    return applied

@@ -1,0 +1,157 @@
+"""Messages leave through here: written with the state they announce, published right after, swept if need be.
+
+The order of one incident's messages is kept: what is committed behind messages still in flight waits for them,
+and is published by whoever confirms those.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+from faststream.kafka import KafkaBroker
+
+from schemas.envelope import Envelope
+from schemas.vocabulary import Namespace, Status
+from services.platform.kafka import publish_all
+from services.platform.logs import get_logger
+from services.platform.metrics import PUBLISHED, SWEPT
+from services.platform.postgres import TRANSIENT
+from services.platform.queries import query
+
+LEASE = timedelta(seconds=30)
+"""How long one worker may take to publish what it has claimed; longer than a producer's own time-out."""
+SWEEP_EVERY = 0.5
+"""Seconds between sweeps."""
+SWEEP_AT_MOST = 1_000
+_TURNS = 50
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way out; ``seq`` is its row in the outbox."""
+
+    seq: int
+    topic: str
+    incident_id: UUID
+    envelope: Envelope
+    value: bytes
+
+
+class Outbox:
+    """Publishes a namespace's messages."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", broker: KafkaBroker, namespace: Namespace) -> None:
+        self._pool = pool
+        self._broker = broker
+        self._namespace = namespace
+
+    async def publish(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
+        """Publish what this worker has just committed, then what others have committed behind it meanwhile.
+
+        Never raises for a broker or a database that is away: the sweeper goes on from what is on record.
+        """
+        ids = list(incidents)
+        try:
+            for _ in range(_TURNS):
+                if messages and not await self._send(messages):
+                    return
+                found = await self._pool.fetch(query("claim_messages"), ids, LEASE)
+                messages = _read(found)
+                if not messages:
+                    return
+        except TRANSIENT as error:
+            _log.warning("publishing is left to the sweeper", error=repr(error))
+
+    async def sweep(self) -> int:
+        """Publish what was committed and never published; return how many messages that were."""
+        found = await self._pool.fetch(query("sweep_messages"), self._namespace.value, LEASE, SWEEP_AT_MOST)
+        messages = _read(found)
+        if messages and await self._send(messages):
+            SWEPT.labels(self._namespace.value).inc(len(messages))
+            _log.info("published late", messages=len(messages))
+        return len(messages)
+
+    async def sweep_for_ever(self) -> None:
+        """Sweep again and again, until cancelled."""
+        while True:
+            swept = 0
+            with suppress(*TRANSIENT):
+                swept = await self.sweep()
+            if swept < SWEEP_AT_MOST:
+                await asyncio.sleep(SWEEP_EVERY)
+
+    async def _send(self, messages: Sequence[Outgoing]) -> bool:
+        results = await publish_all(
+            self._broker,
+            [(m.topic, str(m.incident_id).encode(), m.value, m.envelope.headers()) for m in messages],
+        )
+        done = [message.seq for message, error in zip(messages, results, strict=True) if error is None]
+        if done:
+            await self._pool.execute(query("mark_published"), done)
+        for message, error in zip(messages, results, strict=True):
+            if error is None:
+                PUBLISHED.labels(self._namespace.value, message.envelope.type).inc()
+        failures = [error for error in results if error is not None]
+        if failures:
+            _log.warning("messages not published yet", failed=len(failures), error=repr(failures[0]))
+            await self._pool.execute(query("release_messages"), [message.seq for message in messages])
+        return not failures
+
+
+def _read(found: list[asyncpg.Record]) -> list[Outgoing]:
+    return [read_row(row) for row in sorted(found, key=lambda row: int(row["seq"]))]
+
+
+def read_row(row: asyncpg.Record) -> Outgoing:
+    """Read a row of the outbox as the message it is."""
+    envelope = Envelope(
+        id=row["event_id"],
+        type=row["type"],
+        source=row["source"],
+        subject=str(row["incident_id"]),
+        time=row["time"],
+        status=Status(row["status"]),
+    )
+    return Outgoing(row["seq"], row["topic"], row["incident_id"], envelope, row["value"].encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message before it has its row. ``assignment_id`` is set for orders."""
+
+    topic: str
+    incident_id: UUID
+    envelope: Envelope
+    value: bytes
+    namespace: Namespace
+    assignment_id: UUID | None = None
+
+    def row(self) -> dict[str, object]:
+        """Give the columns to insert."""
+        return {
+            "event_id": self.envelope.id,
+            "incident_id": self.incident_id,
+            "status": self.envelope.status,
+            "namespace": self.namespace,
+            "topic": self.topic,
+            "type": self.envelope.type,
+            "assignment_id": self.assignment_id,
+            "time": self.envelope.time,
+            "source": self.envelope.source,
+            "value": self.value.decode(),
+        }
+
+    def with_seq(self, seq: int) -> Outgoing:
+        """Become the message that is published."""
+        return Outgoing(seq, self.topic, self.incident_id, self.envelope, self.value)
+
+
+def envelope_of(id_: UUID, kind: str, source: str, subject: UUID, time: datetime, status: Status) -> Envelope:
+    """Make the envelope of a message of ours."""
+    return Envelope(id=id_, type=kind, source=source, subject=str(subject), time=time, status=status)

@@ -1,0 +1,42 @@
+"""The connection pool, and which database errors pass by themselves."""
+
+import asyncio
+
+import asyncpg
+
+from services.platform.errors import UnreachableError
+
+Pool = asyncpg.Pool
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for one connection."""
+
+TRANSIENT = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.UniqueViolationError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""Errors that another try may not meet again. A unique violation is one: the repeat it tells of is then seen."""
+
+
+async def connect(dsn: str, *, size: int = 8, name: str = "muster") -> "Pool[asyncpg.Record]":
+    """Open a pool of at most ``size`` connections; raises `UnreachableError` in one line."""
+    try:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=60,
+            server_settings={"application_name": name, "timezone": "UTC", "jit": "off"},
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        where = dsn.rsplit("@", 1)[-1]
+        raise UnreachableError(
+            f"database {where}: {error or type(error).__name__}; check MUSTER_DATABASE and that PostgreSQL is running"
+        ) from error

@@ -1,0 +1,176 @@
+"""What every service process is made of, put together once: connections, background work, a clean stop."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+import stamina
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+
+from services.platform.clock import Clock
+from services.platform.decider import Decider
+from services.platform.epoch import BrokerWatch
+from services.platform.errors import MusterError
+from services.platform.kafka import Consumer, Record, consume, make_broker
+from services.platform.logs import get_logger
+from services.platform.metrics import READY
+from services.platform.outbox import Outbox
+from services.platform.postgres import TRANSIENT, connect
+from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook
+from services.platform.settings import STOP_WITHIN, Settings
+from services.platform.worker import Admit, Worker
+
+_log = get_logger(__name__)
+
+
+class Runtime:
+    """One process in one namespace. Attach services to it, then `start` it; leaving its context stops it cleanly."""
+
+    def __init__(self, settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]", playbook: PublishedPlaybook) -> None:
+        self.settings = settings
+        self.namespace = settings.namespace
+        self.pool = pool
+        self.playbook = playbook
+        self.clock: Clock = settings.clock()
+        self.broker: KafkaBroker = make_broker(
+            settings.kafka,
+            idempotent=settings.idempotent_producer,
+            client_id="muster",
+            stop_within=STOP_WITHIN.total_seconds() - 3,
+        )
+        self.outbox = Outbox(pool, self.broker, self.namespace)
+        self.watch = BrokerWatch(pool, settings.kafka, self.namespace, replication=settings.replication)
+        self._consumers: list[Consumer] = []
+        self._background: list[Callable[[], Awaitable[None]]] = [
+            playbook.follow,
+            self.outbox.sweep_for_ever,
+            self.watch.watch,
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = False
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, name: str, compile_plan: CompilePlan, compile_directory: CompileDirectory
+    ) -> Self:
+        """Connect to the database; raises `UnreachableError`."""
+        pool = await connect(settings.database, name=f"muster-{name}-{settings.namespace}")
+        return cls(settings, pool, PublishedPlaybook(pool, compile_plan, compile_directory))
+
+    def decider(self, service: str) -> Decider:
+        """Make a decider that signs as one service."""
+        return Decider(self.pool, self.playbook, self.clock, self.namespace, f"muster/{service}")
+
+    def take(
+        self,
+        service: str,
+        admit: Admit,
+        *,
+        expected: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+    ) -> None:
+        """Let a service take the records of some topics, as a member of its group."""
+        worker = Worker(self.pool, self.decider(service), self.outbox, self.namespace, admit)
+        self.consume(service, worker.handle, expected=expected, topics=topics, pattern=pattern)
+
+    def consume(
+        self,
+        service: str,
+        handle: Callable[[Sequence[Record]], Awaitable[None]],
+        *,
+        expected: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+    ) -> None:
+        """Subscribe a handler of a service's own."""
+        group = f"muster.{self.namespace}.{service}"
+        batch = self.settings.batch
+        self._consumers.append(
+            consume(self.broker, handle, expected=expected, group=group, topics=topics, pattern=pattern, batch=batch)
+        )
+
+    def every(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Let work run in the background from start to stop; it ends by being cancelled."""
+        self._background.append(work)
+
+    async def start(self) -> None:
+        """Make topics, join the groups, begin the background work; waits for a broker that is away."""
+        async for attempt in stamina.retry_context(
+            on=(MusterError, KafkaError, *TRANSIENT), attempts=None, timeout=None, wait_initial=0.2, wait_max=5
+        ):
+            with attempt:
+                await self.watch.prepare()
+        await self.broker.start()
+        self._tasks = [asyncio.create_task(_keep(work)) for work in self._background]
+        self._started = True
+        READY.labels(self.namespace.value).set(1)
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, give back the rest, and close; within `STOP_WITHIN`."""
+        self._started = False
+        READY.labels(self.namespace.value).set(0)
+        await self.broker.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.pool.close(), timeout=2)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def is_alive(self) -> bool:
+        """Say whether every consumer has polled lately."""
+        return all(consumer.is_alive() for consumer in self._consumers)
+
+    async def readiness(self) -> dict[str, bool]:
+        """Say what is ready: the process itself, its consumers, the database, the published plans."""
+        database = playbook = False
+        with suppress(MusterError, *TRANSIENT):
+            database = await self.pool.fetchval("SELECT true", timeout=2) is True
+            await self.playbook.current()
+            playbook = True
+        return {"started": self._started, "consumers": self.is_alive(), "database": database, "playbook": playbook}
+
+
+async def _keep(work: Callable[[], Awaitable[None]]) -> None:
+    """Run background work for good: what it did not foresee is logged, and it begins again."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - background work must outlive whatever it meets
+            _log.exception("background work failed; it begins again")
+        await asyncio.sleep(1)
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+async def run_all(runtimes: Sequence[Runtime], *, extra: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
+    """Run processes' worth of services until told to stop, then stop them all."""
+    async with AsyncExitStack() as stack:
+        for runtime in runtimes:
+            await stack.enter_async_context(runtime)
+        tasks = [asyncio.create_task(_keep(work)) for work in extra]
+        await until_stopped()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,11 @@
+-- claim_messages: takes the unpublished messages of these incidents, unless another worker is publishing for them.
+UPDATE outbox SET lease_until = clock_timestamp() + $2::interval
+WHERE seq IN (
+    SELECT seq FROM outbox
+    WHERE published_at IS NULL AND lease_until <= clock_timestamp() AND incident_id = ANY ($1::uuid[])
+      AND NOT EXISTS (
+          SELECT FROM outbox AS held WHERE held.incident_id = outbox.incident_id
+          AND held.published_at IS NULL AND held.lease_until > clock_timestamp())
+    ORDER BY seq
+    FOR UPDATE SKIP LOCKED)
+RETURNING *

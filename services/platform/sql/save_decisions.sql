@@ -1,0 +1,51 @@
+-- save_decisions: writes what was decided about a batch of events, state, record and messages together, in one statement.
+WITH behind AS (
+    SELECT DISTINCT incident_id FROM outbox
+    WHERE published_at IS NULL
+      AND incident_id = ANY (SELECT (row ->> 'incident_id')::uuid FROM jsonb_array_elements($7::jsonb) AS row)
+), into_inbox AS (
+    INSERT INTO inbox SELECT * FROM jsonb_populate_recordset(NULL::inbox, $1::jsonb)
+), into_incidents AS (
+    INSERT INTO incidents SELECT * FROM jsonb_populate_recordset(NULL::incidents, $2::jsonb)
+    ON CONFLICT (id) DO UPDATE SET
+        phase = excluded.phase, report = excluded.report, cancelled = excluded.cancelled,
+        joined_to = excluded.joined_to, closed_at = excluded.closed_at, recorded_at = excluded.recorded_at
+), into_activations AS (
+    INSERT INTO activations SELECT * FROM jsonb_populate_recordset(NULL::activations, $3::jsonb)
+    ON CONFLICT (id) DO UPDATE SET
+        state = excluded.state, level = excluded.level, overridden = excluded.overridden,
+        activated_at = excluded.activated_at, level_changed_at = excluded.level_changed_at,
+        stood_down_at = excluded.stood_down_at, next_due_at = excluded.next_due_at, unfilled = excluded.unfilled
+), into_assignments AS (
+    INSERT INTO assignments SELECT * FROM jsonb_populate_recordset(NULL::assignments, $4::jsonb)
+    ON CONFLICT (id, issued_at) DO UPDATE SET
+        state = excluded.state, revision = excluded.revision, silent = excluded.silent,
+        missed = excluded.missed, ladder = excluded.ladder, rung = excluded.rung, rung_at = excluded.rung_at,
+        next_due_at = excluded.next_due_at, delivered_at = excluded.delivered_at,
+        acknowledged_at = excluded.acknowledged_at, committed_at = excluded.committed_at,
+        declined_at = excluded.declined_at, started_at = excluded.started_at, arrived_at = excluded.arrived_at,
+        completed_at = excluded.completed_at, failed_at = excluded.failed_at, ended_at = excluded.ended_at,
+        reason = excluded.reason, read_back = excluded.read_back, answered_by = excluded.answered_by
+), into_obstacles AS (
+    INSERT INTO obstacles SELECT * FROM jsonb_populate_recordset(NULL::obstacles, $5::jsonb)
+    ON CONFLICT (id) DO UPDATE SET
+        owner = excluded.owner, taken_at = excluded.taken_at, resolved_at = excluded.resolved_at
+), into_timeline AS (
+    INSERT INTO timeline SELECT * FROM jsonb_populate_recordset(NULL::timeline, $6::jsonb)
+), into_openings AS (
+    INSERT INTO openings SELECT * FROM jsonb_populate_recordset(NULL::openings, $8::jsonb)
+    ON CONFLICT (group_key) DO UPDATE SET
+        activation_id = excluded.activation_id, incident_id = excluded.incident_id, until = excluded.until
+), from_openings AS (
+    DELETE FROM openings USING unnest($9::text[], $10::uuid[]) AS released (group_key, incident_id)
+    WHERE openings.group_key = released.group_key AND openings.incident_id = released.incident_id
+), into_outbox AS (
+    INSERT INTO outbox (event_id, incident_id, status, namespace, topic, type, assignment_id, time, source, value, lease_until)
+    SELECT m.event_id, m.incident_id, m.status, m.namespace, m.topic, m.type, m.assignment_id, m.time, m.source, m.value,
+        -- What an earlier message of the same incident still waits before is published after it, by whoever holds that one.
+        CASE WHEN m.incident_id IN (SELECT incident_id FROM behind)
+            THEN clock_timestamp() ELSE clock_timestamp() + $11::interval END
+    FROM jsonb_populate_recordset(NULL::outbox, $7::jsonb) AS m
+    RETURNING seq, event_id, incident_id
+)
+SELECT seq, event_id, incident_id IN (SELECT incident_id FROM behind) AS behind FROM into_outbox ORDER BY seq

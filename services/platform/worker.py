@@ -1,0 +1,125 @@
+"""What a service does with a batch of records: admit or set aside, decide on record, publish."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+import stamina
+import structlog
+
+from schemas.vocabulary import Namespace
+from services.domain.decision import Answered, Commanded, Decision, Outcome, Reported
+from services.platform.dead_letters import DeadLetter, set_aside
+from services.platform.decider import Decider, Incoming
+from services.platform.errors import UnpublishedError
+from services.platform.kafka import Received, Record, Unreadable
+from services.platform.logs import get_logger
+from services.platform.outbox import Outbox
+from services.platform.postgres import TRANSIENT
+
+Admit = Callable[[Received], Reported | Commanded | Answered | str]
+"""Turns a readable record into an event, or says in one sentence why it is not admitted."""
+
+WAIT_AT_MOST = 5.0
+"""Seconds, the longest pause between two tries of a transient failure."""
+
+_log = get_logger(__name__)
+
+
+def retry_for_ever() -> "stamina._core._RetryContextIterator":
+    """Try again while the database is away, with back-off and jitter; nothing is dropped for being early."""
+    return stamina.retry_context(
+        on=(*TRANSIENT, UnpublishedError), attempts=None, timeout=None, wait_initial=0.05, wait_max=WAIT_AT_MOST
+    )
+
+
+class Worker:
+    """Takes the records of one kind of topic."""
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        decider: Decider,
+        outbox: Outbox,
+        namespace: Namespace,
+        admit: Admit,
+    ) -> None:
+        self._pool = pool
+        self._decider = decider
+        self._outbox = outbox
+        self._namespace = namespace
+        self._admit = admit
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Take a batch. Returns once every record has had its effect or is set aside; then it may be committed."""
+        batch: list[Incoming] = []
+        sources: dict[int, Received] = {}
+        letters: list[DeadLetter] = []
+        for record in records:
+            if isinstance(record, Unreadable):
+                letters.append(DeadLetter(record.origin, record.reason, record.key, record.headers, record.value))
+                continue
+            event = self._admitted(record)
+            if isinstance(event, str):
+                letters.append(_letter(record, event))
+                continue
+            incoming = Incoming(event, record.envelope.type, record.origin)
+            sources[id(incoming)] = record
+            batch.append(incoming)
+        if batch:
+            letters += await self._decide(batch, sources)
+        if letters:
+            async for attempt in retry_for_ever():
+                with attempt:
+                    await set_aside(self._pool, self._namespace, letters)
+
+    def _admitted(self, record: Received) -> Reported | Commanded | Answered | str:
+        if Namespace.of(record.envelope.status) is not self._namespace:
+            return f"status: {record.envelope.status} does not belong in the {self._namespace} namespace"
+        return self._admit(record)
+
+    async def _decide(self, batch: Sequence[Incoming], sources: dict[int, Received]) -> list[DeadLetter]:
+        try:
+            async for attempt in retry_for_ever():
+                with attempt:
+                    settled = await self._decider.decide(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, one bad message must not stop the others
+            if len(batch) > 1:
+                letters: list[DeadLetter] = []
+                for incoming in batch:
+                    letters += await self._decide([incoming], sources)
+                return letters
+            _log.exception("message can't be decided", incident_id=str(batch[0].incident_id))
+            return [_letter(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
+        for incoming, decision in zip(batch, settled.decisions, strict=True):
+            _tell(incoming, decision)
+        await self._outbox.publish(settled.messages, settled.incidents)
+        return [
+            _letter(sources[id(incoming)], decision.reason)
+            for incoming, decision in zip(batch, settled.decisions, strict=True)
+            if decision.outcome is Outcome.INVALID
+        ]
+
+
+def _letter(record: Received, reason: str) -> DeadLetter:
+    key = record.envelope.subject.encode()
+    headers = tuple(record.envelope.headers())
+    value = record.message.model_dump_json(exclude_none=True).encode()
+    return DeadLetter(record.origin, reason, key, headers, value)
+
+
+def _tell(incoming: Incoming, decision: Decision) -> None:
+    with structlog.contextvars.bound_contextvars(
+        incident_id=str(incoming.incident_id), event_id=str(incoming.event.id)
+    ):
+        status = decision.incident.status.value if decision.incident else None
+        assignments = [str(order.message.assignment_id) for order in decision.orders]
+        _log.info(
+            "decided",
+            type=incoming.type,
+            outcome=decision.outcome.value,
+            reason=decision.reason,
+            status=status,
+            assignments=assignments,
+            at=datetime.now(UTC).isoformat(),
+        )
