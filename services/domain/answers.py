@@ -184,10 +184,11 @@ def why_not_hand_over(draft: Draft, assignment: Assignment, to: str) -> str | No
 def hand_over(
     draft: Draft, assignment: Assignment, to: str, *, by: str | None, reason: str, occurred_at: datetime
 ) -> None:
-    """Make a child assignment for another department; the parent is superseded by it."""
+    """Make a child assignment for another department; the parent, where it is still open, is superseded by it."""
     draft.note(Entry.DELEGATED, assignment=assignment, by=by, reason=reason, occurred_at=occurred_at, to=to)
-    why = f"handed over to {to}: {reason}"
-    draft.end(assignment, AssignmentState.SUPERSEDED, Entry.SUPERSEDED, Notice.SUPERSEDED, why)
+    if assignment.state.is_open:
+        why = f"handed over to {to}: {reason}"
+        draft.end(assignment, AssignmentState.SUPERSEDED, Entry.SUPERSEDED, Notice.SUPERSEDED, why)
     activation = draft.activations[assignment.activation_id]
     issue(draft, activation, draft.task(assignment), to, parent=assignment)
 

@@ -13,7 +13,7 @@ from services.domain.answers import hand_over, why_not_hand_over
 from services.domain.decision import Outcome
 from services.domain.draft import Draft
 from services.domain.filling import take_back
-from services.domain.incident import Obstacle, Phase
+from services.domain.incident import Assignment, Obstacle, Phase
 
 Result = tuple[Outcome, str]
 
@@ -107,7 +107,7 @@ def _close_at_once(draft: Draft, command: order.Close) -> Result:
 
 def _reassign(draft: Draft, command: order.Reassign) -> Result:
     assignment = draft.assignments.get(command.assignment_id)
-    if assignment is None or not assignment.state.is_open:
+    if assignment is None or not (assignment.state.is_open or _is_unfilled(draft, assignment)):
         return _refuse("there is no such open assignment")
     refusal = why_not_hand_over(draft, assignment, command.department)
     if refusal is not None:
@@ -121,6 +121,12 @@ def _reassign(draft: Draft, command: order.Reassign) -> Result:
         occurred_at=command.decided_at,
     )
     return Outcome.APPLIED, f"handed over to {command.department}"
+
+
+def _is_unfilled(draft: Draft, assignment: Assignment) -> bool:
+    """Say whether nobody is left to call for an ended assignment's task, so that only a person can place it."""
+    in_force = draft.incident.phase is not Phase.CLOSED
+    return in_force and assignment.task in draft.activations[assignment.activation_id].unfilled
 
 
 def _remind(draft: Draft, command: order.Remind) -> Result:

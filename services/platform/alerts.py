@@ -2,21 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from schemas.incident import AlertIdentity, IncidentReport
+from services.platform.postgres import Connection
 from services.platform.queries import query
-
-if TYPE_CHECKING:
-    import asyncpg
 
 _Key = tuple[str, str, str, datetime]
 
 
-async def resolve_alerts(
-    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", reports: Sequence[IncidentReport]
-) -> dict[int, UUID]:
+async def resolve_alerts(connection: Connection, reports: Sequence[IncidentReport]) -> dict[int, UUID]:
     """Say for each report, by its ``id()``, which incident it belongs to, and remember that for later ones.
 
     A report belongs where its own alert is known, else where an alert it references is known, else to the
@@ -45,14 +40,12 @@ def _keys(report: IncidentReport) -> list[_Key]:
     return [(report.status.value, alert.sender, alert.identifier, alert.sent) for alert in identities]
 
 
-async def _known(
-    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", keys: Sequence[_Key]
-) -> dict[_Key, UUID]:
+async def _known(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, UUID]:
     found = await connection.fetch(query("find_alerts"), *_columns(keys))
     return {(row["status"], row["sender"], row["identifier"], row["sent"]): row["incident_id"] for row in found}
 
 
-async def _remember(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", missing: dict[_Key, UUID]) -> bool:
+async def _remember(connection: Connection, missing: dict[_Key, UUID]) -> bool:
     keys = sorted(missing)
     inserted = await connection.fetch(query("remember_alerts"), *_columns(keys), [missing[key] for key in keys])
     return len(inserted) == len(keys)

@@ -17,6 +17,7 @@ from services.platform.errors import RefusedError
 from services.platform.kafka import Origin
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
+from services.platform.postgres import Pool
 from services.platform.queries import query
 from services.platform.records import rows
 
@@ -34,9 +35,7 @@ class DeadLetter:
     value: bytes | None = None
 
 
-async def set_aside(
-    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, letters: Sequence[DeadLetter]
-) -> list[UUID]:
+async def set_aside(pool: Pool, namespace: Namespace, letters: Sequence[DeadLetter]) -> list[UUID]:
     """Keep letters and announce them on the ``dead-letters`` topic; one that is kept already is not kept twice."""
     now = SystemClock().now()
     kept: list[UUID] = []
@@ -73,7 +72,7 @@ def read_headers(stored: str) -> list[tuple[str, bytes]]:
 
 
 async def list_letters(
-    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, *, state: str = "open", at_most: int = 100
+    pool: Pool, namespace: Namespace, *, state: str = "open", at_most: int = 100
 ) -> list[asyncpg.Record]:
     """List letters, newest first."""
     return await pool.fetch(
@@ -85,7 +84,7 @@ async def list_letters(
     )
 
 
-async def show_letter(pool: "asyncpg.Pool[asyncpg.Record]", id_: UUID) -> asyncpg.Record:
+async def show_letter(pool: Pool, id_: UUID) -> asyncpg.Record:
     """Read one letter whole; raises `RefusedError` when there is none."""
     row = await pool.fetchrow("SELECT * FROM dead_letters WHERE id = $1", id_)
     if row is None:
@@ -93,9 +92,7 @@ async def show_letter(pool: "asyncpg.Pool[asyncpg.Record]", id_: UUID) -> asyncp
     return row
 
 
-async def resolve_letter(
-    pool: "asyncpg.Pool[asyncpg.Record]", id_: UUID, state: str, reason: str, *, now: datetime
-) -> bool:
+async def resolve_letter(pool: Pool, id_: UUID, state: str, reason: str, *, now: datetime) -> bool:
     """Mark an open letter as replayed or discarded; False when it was resolved before."""
     changed: Any = await pool.fetchval(
         "UPDATE dead_letters SET state = $2, resolved_at = $3, resolved_reason = $4"

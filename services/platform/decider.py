@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 from uuid_utils.compat import uuid7
 
 from schemas.envelope import ASSIGNMENT, TIMELINE, write_value
@@ -28,6 +27,7 @@ from services.platform.clock import Clock
 from services.platform.kafka import Origin
 from services.platform.metrics import DECIDE_SECONDS, EVENTS, LATENESS_SECONDS
 from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
+from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
 from services.platform.records import Changes, load, rows
@@ -72,7 +72,7 @@ class Decider:
 
     def __init__(
         self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
+        pool: Pool,
         playbook: PublishedPlaybook,
         clock: Clock,
         namespace: Namespace,
@@ -123,9 +123,7 @@ class Decider:
                 work.apply(incident_id, TimePassed(uuid7()))
             return await work.save(connection)
 
-    async def _resolve(
-        self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", batch: Sequence[Incoming]
-    ) -> list[Incoming]:
+    async def _resolve(self, connection: Connection, batch: Sequence[Incoming]) -> list[Incoming]:
         reports = [item.event.report for item in batch if isinstance(item.event, Reported) and item.event.report.alert]
         if not reports:
             return list(batch)
@@ -141,7 +139,7 @@ class Decider:
 
     async def _openings(
         self,
-        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        connection: Connection,
         batch: Sequence[Incoming],
         known: dict[UUID, Incident],
         playbook: Playbook,
@@ -271,7 +269,7 @@ class _Work:
                 )
             )
 
-    async def save(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> Settled:
+    async def save(self, connection: Connection) -> Settled:
         """Write everything in one statement and say which messages this worker publishes."""
         changes = Changes()
         for incident_id, after in self._now_known.items():

@@ -8,7 +8,6 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from uuid_utils.compat import uuid7
@@ -18,7 +17,7 @@ from schemas.vocabulary import Namespace
 from services.platform.errors import MusterError
 from services.platform.logs import get_logger
 from services.platform.metrics import BROKER_LOSSES
-from services.platform.postgres import TRANSIENT
+from services.platform.postgres import TRANSIENT, Pool
 from services.platform.published import published_departments
 from services.platform.queries import query
 from services.platform.topics import create_topics
@@ -34,9 +33,7 @@ _log = get_logger(__name__)
 class BrokerWatch:
     """Watches one namespace's broker; any number of processes may watch at once."""
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", bootstrap: str, namespace: Namespace, *, replication: int
-    ) -> None:
+    def __init__(self, pool: Pool, bootstrap: str, namespace: Namespace, *, replication: int) -> None:
         self._pool = pool
         self._bootstrap = bootstrap
         self._namespace = namespace

@@ -4,9 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from services.platform.errors import MigrationError
+from services.platform.postgres import Pool
 
 _FOLDER = Path(__file__).parent / "sql" / "migrations"
 _LOCK = 0x6D757374  # "must": one key for all of Muster's migrations
@@ -32,7 +31,7 @@ def shipped() -> list[Migration]:
     return found
 
 
-async def migrate(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:
+async def migrate(pool: Pool) -> list[str]:
     """Apply what is missing and return its names; any number of processes may call this at once.
 
     Raises `MigrationError` when an applied migration differs from the shipped one, or is newer than this version.

@@ -19,7 +19,7 @@ from schemas.vocabulary import Namespace, Status
 from services.platform.kafka import publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import PUBLISHED, SWEPT
-from services.platform.postgres import TRANSIENT
+from services.platform.postgres import TRANSIENT, Pool
 from services.platform.queries import query
 
 LEASE = timedelta(seconds=30)
@@ -46,7 +46,7 @@ class Outgoing:
 class Outbox:
     """Publishes a namespace's messages."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", broker: KafkaBroker, namespace: Namespace) -> None:
+    def __init__(self, pool: Pool, broker: KafkaBroker, namespace: Namespace) -> None:
         self._pool = pool
         self._broker = broker
         self._namespace = namespace

@@ -1,12 +1,18 @@
 """The connection pool, and which database errors pass by themselves."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from services.platform.errors import UnreachableError
 
-Pool = asyncpg.Pool
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:  # the classes can't be subscripted at run time
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for one connection."""
 
@@ -24,7 +30,7 @@ TRANSIENT = (
 """Errors that another try may not meet again. A unique violation is one: the repeat it tells of is then seen."""
 
 
-async def connect(dsn: str, *, size: int = 8, name: str = "muster") -> "Pool[asyncpg.Record]":
+async def connect(dsn: str, *, size: int = 8, name: str = "muster") -> Pool:
     """Open a pool of at most ``size`` connections; raises `UnreachableError` in one line."""
     try:
         return await asyncpg.create_pool(

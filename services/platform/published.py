@@ -12,6 +12,7 @@ from services.domain.matching import PlanIndex
 from services.domain.plan import Plan
 from services.domain.playbook import Playbook
 from services.platform.errors import RefusedError, UnpublishedError
+from services.platform.postgres import Pool
 
 CHANNEL = "muster_published"
 CompilePlan = Callable[[dict[str, Any]], Plan]
@@ -23,9 +24,7 @@ _LATEST = "SELECT id, plans, directory FROM publication ORDER BY id DESC LIMIT 1
 class PublishedPlaybook:
     """Gives the playbook in force; compiles each wording once, whoever asks."""
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", compile_plan: CompilePlan, compile_directory: CompileDirectory
-    ) -> None:
+    def __init__(self, pool: Pool, compile_plan: CompilePlan, compile_directory: CompileDirectory) -> None:
         self._pool = pool
         self._compile_plan = compile_plan
         self._compile_directory = compile_directory
@@ -83,7 +82,7 @@ class PublishedPlaybook:
 
 
 async def publish(
-    pool: "asyncpg.Pool[asyncpg.Record]",
+    pool: Pool,
     plans: list[tuple[str, str, int, str]],
     directory: tuple[str, str],
 ) -> bool:
@@ -120,7 +119,7 @@ async def publish(
     return True
 
 
-async def published_departments(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:
+async def published_departments(pool: Pool) -> list[str]:
     """List the departments of the directory in force; raises `UnpublishedError`."""
     document = await pool.fetchval(
         "SELECT document FROM directories WHERE digest = (SELECT directory FROM publication ORDER BY id DESC LIMIT 1)"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,16 +12,14 @@ from pydantic_core import to_json
 from schemas.incident import IncidentReport
 from schemas.vocabulary import ActivationState, AssignmentState, Status
 from services.domain.incident import Activation, Assignment, Deadline, Incident, Obstacle, Phase
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+from services.platform.postgres import Connection
 
 _ASSIGNMENT = tuple(field.name for field in fields(Assignment))
 _ACTIVATION = tuple(field.name for field in fields(Activation))
 _OBSTACLE = tuple(field.name for field in fields(Obstacle))
 
 
-async def load(connection: "Connection", ids: Iterable[UUID]) -> dict[UUID, Incident]:
+async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incident]:
     """Read the known ones of these incidents; unknown ones are left out."""
     wanted = list(ids)
     rows = await connection.fetch("SELECT * FROM incidents WHERE id = ANY ($1::uuid[])", wanted)
@@ -55,7 +53,7 @@ async def load(connection: "Connection", ids: Iterable[UUID]) -> dict[UUID, Inci
     }
 
 
-async def _of(connection: "Connection", table: str, order: str, ids: list[UUID]) -> list[asyncpg.Record]:
+async def _of(connection: Connection, table: str, order: str, ids: list[UUID]) -> list[asyncpg.Record]:
     # The table's and the column's names are this module's own words; ids are bound.
     sql = f"SELECT * FROM {table} WHERE incident_id = ANY ($1::uuid[]) ORDER BY {order}, id"  # noqa: S608
     return await connection.fetch(sql, ids)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-import asyncpg
 import stamina
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
@@ -16,11 +15,11 @@ from services.platform.clock import Clock
 from services.platform.decider import Decider
 from services.platform.epoch import BrokerWatch
 from services.platform.errors import MusterError
-from services.platform.kafka import Consumer, Record, consume, make_broker
+from services.platform.kafka import BRISK, STEADY, Consumer, Record, consume, make_broker
 from services.platform.logs import get_logger
 from services.platform.metrics import READY
 from services.platform.outbox import Outbox
-from services.platform.postgres import TRANSIENT, connect
+from services.platform.postgres import TRANSIENT, Pool, connect
 from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook
 from services.platform.settings import STOP_WITHIN, Settings
 from services.platform.worker import Admit, Worker
@@ -31,7 +30,7 @@ _log = get_logger(__name__)
 class Runtime:
     """One process in one namespace. Attach services to it, then `start` it; leaving its context stops it cleanly."""
 
-    def __init__(self, settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]", playbook: PublishedPlaybook) -> None:
+    def __init__(self, settings: Settings, pool: Pool, playbook: PublishedPlaybook) -> None:
         self.settings = settings
         self.namespace = settings.namespace
         self.pool = pool
@@ -92,7 +91,16 @@ class Runtime:
         group = f"muster.{self.namespace}.{service}"
         batch = self.settings.batch
         self._consumers.append(
-            consume(self.broker, handle, expected=expected, group=group, topics=topics, pattern=pattern, batch=batch)
+            consume(
+                self.broker,
+                handle,
+                expected=expected,
+                group=group,
+                topics=topics,
+                pattern=pattern,
+                batch=batch,
+                pace=BRISK if self.settings.embedded_broker else STEADY,
+            )
         )
 
     def every(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -164,12 +172,19 @@ async def until_stopped() -> None:
     await stopped.wait()
 
 
-async def run_all(runtimes: Sequence[Runtime], *, extra: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
-    """Run processes' worth of services until told to stop, then stop them all."""
+async def run_all(
+    runtimes: Sequence[Runtime],
+    *,
+    extra: Sequence[Callable[[], Awaitable[None]]] = (),
+    ready: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run processes' worth of services until told to stop, then stop them all; ``ready`` is called once they run."""
     async with AsyncExitStack() as stack:
         for runtime in runtimes:
             await stack.enter_async_context(runtime)
         tasks = [asyncio.create_task(_keep(work)) for work in extra]
+        if ready is not None:
+            await ready()
         await until_stopped()
         for task in tasks:
             task.cancel()

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import asyncpg
 import stamina
 import structlog
 
@@ -15,7 +14,7 @@ from services.platform.errors import UnpublishedError
 from services.platform.kafka import Received, Record, Unreadable
 from services.platform.logs import get_logger
 from services.platform.outbox import Outbox
-from services.platform.postgres import TRANSIENT
+from services.platform.postgres import TRANSIENT, Pool
 
 Admit = Callable[[Received], Reported | Commanded | Answered | str]
 """Turns a readable record into an event, or says in one sentence why it is not admitted."""
@@ -38,7 +37,7 @@ class Worker:
 
     def __init__(
         self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
+        pool: Pool,
         decider: Decider,
         outbox: Outbox,
         namespace: Namespace,

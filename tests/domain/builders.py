@@ -35,7 +35,7 @@ from services.domain.decision import (
 from services.domain.directory import Department, Directory, Post
 from services.domain.engine import decide
 from services.domain.identity import derive_id
-from services.domain.incident import Activation, Assignment, Incident
+from services.domain.incident import Activation, Assignment, Incident, Phase
 from services.domain.matching import PlanIndex
 from services.domain.plan import Call, Condition, ConditionError, Level, Match, Plan, Role, Rung, Task
 from services.domain.playbook import Playbook
@@ -278,6 +278,10 @@ class Desk:
     def activation(self, plan: str = "flood") -> Activation:
         """Give the plan's latest activation."""
         return [a for a in self.state.activations.values() if a.plan == plan][-1]
+
+    def phase(self) -> Phase:
+        """Give the incident's phase as it is now; a method, so that a type checker believes it can change."""
+        return self.state.phase
 
     def assignments(self, task: str | None = None) -> list[Assignment]:
         return [a for a in self.state.assignments.values() if task is None or a.task == task]

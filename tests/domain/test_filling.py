@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from schemas.command import ChangeLevel
+from schemas.command import ChangeLevel, Reassign
 from schemas.timeline import Entry
 from schemas.vocabulary import Answer, AssignmentState, Notice
 from services.domain.decision import Outcome
@@ -64,13 +64,18 @@ def test_a_silent_department_may_still_answer_and_so_leaves_the_task_filled() ->
     assert desk.activation().unfilled == ("close-roads",)
 
 
-def test_a_task_that_somebody_takes_on_after_all_is_no_longer_unfilled() -> None:
-    desk = reported(make_plan(roles=(make_role("cordon", "police", "traffic", needed=2),)))
-    desk.run(12 * MINUTE)
-    desk.answer(desk.of("traffic"), Answer.DECLINE)
-    assert desk.activation().unfilled == ("close-roads",)
-    desk.update(categories=("Met",), parameters={"closed": 1.0})
-    assert desk.activation().unfilled == ("close-roads",)
+def test_an_officer_can_place_an_unfilled_task_with_a_department_the_plan_did_not_name() -> None:
+    desk = reported(make_plan())
+    for department in ("police", "traffic"):
+        desk.answer(desk.of(department), Answer.DECLINE)
+    decision = desk.command(Reassign, assignment_id=desk.of("police").id, department="fire")
+    assert decision.outcome is Outcome.APPLIED
+    assert [(order.to, order.message.notice) for order in decision.orders] == [("fire", Notice.ISSUED)]
+    assert desk.of("fire").parent_id == desk.of("police").id
+    assert desk.of("police").state is AssignmentState.DECLINED
+    assert desk.activation().unfilled == ()
+    desk.answer(desk.of("fire"), Answer.DECLINE)
+    assert len(desk.told(Entry.UNFILLED)) == 2, "a task that is unfilled anew is told anew"
 
 
 def test_a_quota_calls_as_many_as_it_needs() -> None:

@@ -1,0 +1,87 @@
+"""``muster migrate``, ``topics`` and ``doctor``: the ground everything stands on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.topics import all_topics
+from schemas.vocabulary import Namespace
+from services.cli.output import JsonFlag, console, print_json, print_table, run
+from services.cli.servers import settings
+from services.platform.invariants import check_invariants
+from services.platform.migrations import migrate as apply
+from services.platform.postgres import connect
+from services.platform.published import published_departments
+from services.platform.topics import create_topics
+from services.playbooks.directory import load_directory
+
+PLAYBOOKS = Path("playbooks")
+
+
+@run
+async def migrate(as_json: JsonFlag = False) -> None:
+    """Bring the database's tables up to this version; harmless to repeat."""
+    pool = await connect(settings().database, size=2)
+    try:
+        applied = await apply(pool)
+    finally:
+        await pool.close()
+    if as_json:
+        print_json({"applied": applied})
+    else:
+        console.print("\n".join(applied) or "The database is up to date.")
+
+
+@run
+async def topics(
+    create: Annotated[bool, typer.Option(help="Make the missing ones on the broker.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the topology, or make it."""
+    configured = settings()
+    departments = sorted(load_directory(PLAYBOOKS / "departments.yaml").departments)
+    made: list[str] = []
+    if create:
+        for namespace in Namespace:
+            made += await create_topics(configured.kafka, namespace, departments, replication=configured.replication)
+    rows = [
+        (name, topic.partitions, topic.retention or "for ever", ", ".join(topic.producers), ", ".join(topic.consumers))
+        for namespace in Namespace
+        for name, topic in all_topics(namespace, departments)
+    ]
+    if as_json:
+        names = ("topic", "partitions", "retention", "producers", "consumers")
+        print_json({"created": made, "topics": [dict(zip(names, map(str, row), strict=True)) for row in rows]})
+        return
+    print_table("Topics", ("topic", "partitions", "retention", "written by", "read by"), rows)
+    if create:
+        console.print(f"{len(made)} made, the rest were there.")
+
+
+@run
+async def doctor(
+    invariants: Annotated[
+        bool, typer.Option("--invariants", help="Prove over the record that nothing was lost.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look after the record; exits with 1 when something is amiss."""
+    pool = await connect(settings().database, size=2)
+    try:
+        departments = len(await published_departments(pool))
+        findings = await check_invariants(pool) if invariants else []
+        server = await pool.fetchval("SHOW server_version")
+    finally:
+        await pool.close()
+    broken = [finding for finding in findings if finding.broken]
+    if as_json:
+        print_json({"postgres": server, "departments": departments, "invariants": findings})
+    else:
+        console.print(f"PostgreSQL {server}; a directory of {departments} departments is published.")
+        if findings:
+            rows = [(f.name, f.looked_at, f.broken, ", ".join(f.examples) or None) for f in findings]
+            print_table("Invariants", ("what must hold", "looked at", "broken", "for example"), rows)
+            console.print("Every invariant holds." if not broken else f"{len(broken)} invariants are broken.")
+    if broken:
+        raise typer.Exit(1)

@@ -1,0 +1,35 @@
+"""``muster serve SERVICE``: one service as a process of its own, any number of copies."""
+
+from typing import Annotated
+
+import typer
+
+from schemas.vocabulary import Namespace
+from services.cli.output import aside, fail, run
+from services.cli.processes import SERVICES, make_runtime, serving_health, serving_intake
+from services.cli.servers import settings
+from services.platform.logs import configure_logging
+from services.platform.migrations import migrate
+from services.platform.runtime import run_all
+
+
+@run
+async def serve(
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    namespace: Annotated[Namespace | None, typer.Option(help="The world it works in.")] = None,
+    port: Annotated[int | None, typer.Option(help="Intake: HTTP port. Others: port for health and metrics.")] = None,
+) -> None:
+    """Run one service until SIGTERM or Ctrl-C; it then finishes what it has in hand, within 15 seconds."""
+    if service not in SERVICES:
+        fail(f"serve {service}: there is no such service; write one of {', '.join(SERVICES)}", 2)
+    configured = settings(namespace=namespace)
+    configure_logging(form=configured.log_format, level=configured.log_level)
+    runtime = await make_runtime(configured, service, (service,))
+    await migrate(runtime.pool)
+    if service == "intake":
+        extra = [serving_intake([runtime], configured.http_host, port or configured.http_port)]
+    else:
+        metrics_port = port if port is not None else configured.metrics_port
+        extra = [] if metrics_port is None else [serving_health(runtime, configured.http_host, metrics_port)]
+    await run_all([runtime], extra=extra)
+    aside.print(f"{service} has stopped.")

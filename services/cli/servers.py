@@ -1,0 +1,54 @@
+"""Which servers a command talks to: named in the environment, or those of the ``muster up`` that runs here."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from services.platform.settings import Settings
+
+DATA = Path(".muster")
+RUNNING = DATA / "running.json"
+"""Where a running ``muster up`` leaves its addresses, readable by its own user only."""
+
+
+def remember(addresses: dict[str, str]) -> None:
+    """Leave the addresses of this ``muster up`` for other commands."""
+    RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    fresh = RUNNING.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({**addresses, "pid": os.getpid()}, file)
+    fresh.replace(RUNNING)
+
+
+def forget() -> None:
+    """Take the addresses back when this ``muster up`` ends."""
+    RUNNING.unlink(missing_ok=True)
+
+
+def running() -> dict[str, Any]:
+    """Read the addresses of the ``muster up`` that runs here; empty when none does."""
+    try:
+        found: dict[str, Any] = json.loads(RUNNING.read_text())
+        os.kill(int(found["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
+
+
+def settings(**given: Any) -> Settings:
+    """Gather settings: what was given, then the environment, then the ``muster up`` that runs here."""
+    found = running()
+    defaults: dict[str, Any] = {}
+    if found and "MUSTER_KAFKA" not in os.environ:
+        defaults |= {"kafka": found["kafka"], "embedded_broker": found.get("embedded") == "yes"}
+    if found and "MUSTER_DATABASE" not in os.environ:
+        defaults["database"] = found["database"]
+    return Settings(**(defaults | {name: value for name, value in given.items() if value is not None}))
+
+
+def http_url(given: str | None) -> str:
+    """Say where intake listens."""
+    return given or os.environ.get("MUSTER_HTTP") or str(running().get("http", "http://127.0.0.1:8080"))

@@ -1,0 +1,60 @@
+"""Serving HTTP inside a process that has other work: health and metrics for all, an app of its own for some."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
+
+Readiness = Callable[[], Awaitable[dict[str, bool]]]
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to the process, which has more to stop than this."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: ASGIApp, host: str, port: int) -> None:
+    """Serve an app until cancelled."""
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+    )
+    server = _Server(config)
+    try:
+        await server.serve()
+    finally:
+        server.should_exit = True
+
+
+def add_health(app: FastAPI, is_alive: Callable[[], bool], readiness: Readiness) -> None:
+    """Add ``/health/live`` (a recent poll by every consumer), ``/health/ready`` and ``/metrics`` to an app."""
+
+    @app.get("/health/live", tags=["health"])
+    async def live(response: Response) -> dict[str, bool]:
+        """Say whether the process is alive: 200, or 503 for a supervisor to restart it."""
+        response.status_code = 200 if is_alive() else 503
+        return {"alive": is_alive()}
+
+    @app.get("/health/ready", tags=["health"])
+    async def ready(response: Response) -> dict[str, bool]:
+        """Say what is ready: 200 when everything is, else 503."""
+        found = await readiness()
+        response.status_code = 200 if all(found.values()) else 503
+        return found
+
+    @app.get("/metrics", tags=["health"])
+    async def metrics() -> Response:
+        """Give the process's counts in Prometheus' text format."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def health_app(is_alive: Callable[[], bool], readiness: Readiness) -> FastAPI:
+    """Make the app of a process that serves nothing but its health."""
+    app = FastAPI(title="Muster", docs_url=None, redoc_url=None)
+    add_health(app, is_alive, readiness)
+    return app

@@ -1,0 +1,63 @@
+"""Real servers for tests: PostgreSQL and a broker from wheels, started once; a fresh database for each test."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.platform.embedded.broker import EmbeddedBroker
+from services.platform.embedded.postgres import EmbeddedPostgres
+from services.platform.migrations import migrate
+from services.platform.postgres import Pool, connect
+
+TEMPLATE = "muster_template"
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A server whose template database has all migrations; gives its address."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    dsn = await server.start()
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    await connection.close()
+    pool = await connect(database_named(dsn, TEMPLATE))
+    await migrate(pool)
+    await pool.close()
+    yield dsn
+    await server.stop()
+
+
+def database_named(dsn: str, name: str) -> str:
+    """Point an address at another database of the same server."""
+    return f"{dsn.rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[str]:
+    """A fresh, migrated database; gives its address."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield database_named(postgres, name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    """Connections to the test's own database."""
+    pool = await connect(database)
+    yield pool
+    await asyncio.wait_for(pool.close(), timeout=5)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[str]:
+    """An empty embedded broker of the test's own; gives its bootstrap address."""
+    server = EmbeddedBroker(tmp_path / "broker")
+    yield await server.start()
+    await server.stop()

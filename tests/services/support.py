@@ -1,0 +1,116 @@
+"""What tests of services share: messages as others would send them, and waiting for what they cause."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from schemas.acknowledgement import Acknowledgement
+from schemas.base import Message
+from schemas.envelope import ACKNOWLEDGEMENT, INCIDENT, Envelope, write_value
+from schemas.incident import Area, IncidentReport
+from schemas.topics import ACKNOWLEDGEMENTS, INCIDENTS, topic_name
+from schemas.vocabulary import Answer, Category, Certainty, MessageType, Namespace, Severity, Status, Urgency
+from services.platform.kafka import make_broker, publish_all
+from services.platform.postgres import Pool
+from services.platform.published import publish
+from services.platform.settings import Settings
+from services.playbooks.stored import read_wordings
+
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+Sent = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+
+
+def settings(database: str, kafka: str, namespace: Namespace = Namespace.ACTUAL) -> Settings:
+    """Settings for the embedded servers."""
+    return Settings(database=database, kafka=kafka, embedded_broker=True, namespace=namespace)
+
+
+async def publish_shipped(pool: Pool) -> None:
+    """Put the shipped plans into force."""
+    wordings = read_wordings(PLAYBOOKS)
+    await publish(pool, wordings.plans, wordings.directory)
+
+
+def report(**given: Any) -> IncidentReport:
+    """A chemical release that the shipped plan answers, unless told otherwise."""
+    values: dict[str, Any] = {
+        "incident_id": uuid7(),
+        "status": Status.ACTUAL,
+        "message_type": MessageType.ALERT,
+        "categories": (Category.CBRNE,),
+        "event": "Chemical release",
+        "urgency": Urgency.IMMEDIATE,
+        "severity": Severity.SEVERE,
+        "certainty": Certainty.OBSERVED,
+        "headline": "Chlorine leak at the water works",
+        "areas": (Area(description=f"Riverside {uuid7()}"),),
+        "reported_at": datetime.now(UTC),
+        "reported_by": "test",
+    }
+    return IncidentReport(**(values | given))
+
+
+def sent(message: Message, kind: str, topic: str, event_id: UUID | None = None) -> Sent:
+    """A message of ours as it goes to the broker."""
+    incident_id = str(message.incident_id)  # type: ignore[attr-defined]
+    status = message.status  # type: ignore[attr-defined]
+    envelope = Envelope(event_id or uuid7(), kind, "test", incident_id, datetime.now(UTC), status)
+    return topic, incident_id.encode(), write_value(message), envelope.headers()
+
+
+def sent_report(message: IncidentReport, event_id: UUID | None = None) -> Sent:
+    """A report on its topic."""
+    namespace = Namespace.of(message.status) or Namespace.ACTUAL
+    return sent(message, INCIDENT, topic_name(INCIDENTS, namespace), event_id)
+
+
+def answer(row: asyncpg.Record, kind: Answer, **given: Any) -> Acknowledgement:
+    """A department's answer about an assignment's row."""
+    values: dict[str, Any] = {
+        "assignment_id": row["id"],
+        "incident_id": row["incident_id"],
+        "status": row["status"],
+        "department": row["department"],
+        "answer": kind,
+        "answered_at": datetime.now(UTC),
+        "read_back": "understood",
+    }
+    return Acknowledgement(**(values | given))
+
+
+def sent_answer(message: Acknowledgement, event_id: UUID | None = None, topic_of: str | None = None) -> Sent:
+    """An answer on its department's topic, or on another's."""
+    namespace = Namespace.of(message.status) or Namespace.ACTUAL
+    topic = topic_name(ACKNOWLEDGEMENTS, namespace, topic_of or message.department)
+    return sent(message, ACKNOWLEDGEMENT, topic, event_id)
+
+
+async def send(kafka: str, *messages: Sent, idempotent: bool = False) -> None:
+    """Publish messages and wait until the broker has them."""
+    broker = make_broker(kafka, idempotent=idempotent, client_id="test")
+    await broker.connect()
+    try:
+        errors = [error for error in await publish_all(broker, messages) if error]
+        assert not errors, errors
+    finally:
+        await broker.stop()
+
+
+T = TypeVar("T")
+
+
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 20) -> T:
+    """Look again and again until something true is found."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = await look()
+        if found:
+            return found
+        assert asyncio.get_running_loop().time() < end, f"not seen within {seconds} s"
+        await asyncio.sleep(0.05)

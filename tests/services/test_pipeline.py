@@ -1,0 +1,146 @@
+"""The way of the data through real servers: a report becomes orders, answers come back, silence is escalated."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from schemas.vocabulary import Answer, MessageType, Status
+from services.dispatch import service as dispatch
+from services.escalation import service as escalation
+from services.platform.invariants import check_invariants
+from services.platform.postgres import Pool
+from services.platform.runtime import Runtime
+from services.playbooks.stored import directory_from, plan_from
+from services.tracking import service as tracking
+from tests.services.support import answer, publish_shipped, report, send, sent_answer, sent_report, settings, until
+
+pytestmark = pytest.mark.usefixtures("running")
+
+
+@pytest.fixture
+async def running(pool: Pool, database: str, broker: str) -> AsyncIterator[Runtime]:
+    """Dispatch, tracking and escalation in one process, with the shipped plans in force."""
+    await publish_shipped(pool)
+    runtime = await Runtime.open(settings(database, broker), "test", plan_from, directory_from)
+    for service in (dispatch, tracking, escalation):
+        service.attach(runtime)
+    async with runtime:
+        yield runtime
+
+
+async def assignments(pool: Pool, incident: object) -> list[asyncpg.Record]:
+    return await pool.fetch("SELECT * FROM assignments WHERE incident_id = $1 ORDER BY issued_at, id", incident)
+
+
+async def assert_sound(pool: Pool) -> None:
+    async def published() -> bool:
+        return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"))
+
+    await until(published)
+    broken = [finding for finding in await check_invariants(pool) if finding.broken]
+    assert not broken, broken
+
+
+async def test_report_becomes_orders_and_answers_come_back(pool: Pool, broker: str) -> None:
+    """A report is matched, its orders go out, an answer moves its assignment, and every invariant holds."""
+    told = report()
+    await send(broker, sent_report(told))
+    rows = await until(lambda: assignments(pool, told.incident_id))
+    outcome = await pool.fetchval("SELECT outcome FROM inbox WHERE incident_id = $1", told.incident_id)
+    assert outcome == "activated"
+    first = rows[0]
+    await send(broker, sent_answer(answer(first, Answer.COMMIT)))
+
+    async def committed() -> object:
+        return await pool.fetchval("SELECT committed_at FROM assignments WHERE id = $1", first["id"])
+
+    assert await until(committed)
+    await assert_sound(pool)
+
+
+async def test_repeats_and_bad_messages_stop_nothing(pool: Pool, broker: str) -> None:
+    """Repeats change nothing; what is invalid ends as a dead letter with its reason; the rest goes on."""
+    told = report()
+    event = uuid7()
+    topic, key, value, headers = sent_report(told, event)
+    await send(
+        broker,
+        (topic, key, b"not json", headers),
+        (topic, key, b'"\xff\xfe"', headers),
+        (topic, key, value, [pair for pair in headers if pair[0] != "ce_status"]),
+        (topic, key, b"x" * 3_000_000, headers),
+        (topic, key, value.replace(b"Chlorine", rb"\u0000"), headers),
+        sent_report(report(status=Status.EXERCISE)) and (topic, *sent_report(report(status=Status.EXERCISE))[1:]),
+        (topic, key, value, headers),
+        (topic, key, value, headers),
+    )
+    rows = await until(lambda: assignments(pool, told.incident_id))
+    orders = len(rows)
+    mine, other = rows[0], next(row for row in rows if row["department"] != rows[0]["department"])
+    done = answer(mine, Answer.COMPLETE)
+    again = uuid7()
+    await send(
+        broker,
+        sent_answer(answer(mine, Answer.COMMIT), topic_of=other["department"]),
+        sent_answer(answer(mine, Answer.COMMIT, department=other["department"])),
+        sent_answer(answer(mine, Answer.COMMIT, assignment_id=uuid7())),
+        sent_answer(answer(mine, Answer.COMMIT, incident_id=uuid7())),
+        sent_answer(done, again),
+        sent_answer(done, again),
+        sent_answer(answer(mine, Answer.DECLINE, reason="too late")),
+    )
+
+    async def all_decided() -> bool:
+        letters = await pool.fetchval("SELECT count(*) FROM dead_letters")
+        refused = await pool.fetchval("SELECT count(*) FROM timeline WHERE entry = 'answer_refused'")
+        return bool(letters >= 10 and refused >= 2)
+
+    await until(all_decided)
+    reasons = [row["reason"] for row in await pool.fetch("SELECT reason FROM dead_letters ORDER BY received_at")]
+    for expected in (
+        "Invalid JSON",
+        "invalid unicode",
+        "header ce_status: is missing",
+        "3000000 bytes",
+        "NUL",
+        "Exercise does not belong in the actual namespace",
+        f"can't answer on the topic of {other['department']}",
+        "there is no such assignment",
+        "there is no such incident",
+        f"the assignment is {mine['department']}'s",
+    ):
+        assert any(expected in reason for reason in reasons), (expected, reasons)
+    assert len(reasons) == 10
+    after = await pool.fetchrow("SELECT * FROM assignments WHERE id = $1", mine["id"])
+    assert after is not None
+    assert after["state"] == "completed"
+    assert await pool.fetchval("SELECT count(*) FROM inbox WHERE event_id = $1", again) == 1
+    assert len(await pool.fetch("SELECT FROM timeline WHERE entry = 'assignment_issued'")) >= orders
+    await assert_sound(pool)
+
+
+async def test_update_of_an_alert_finds_its_incident(pool: Pool, broker: str) -> None:
+    """A CAP update that names another incident id joins the incident of the alert it references."""
+    identity = {"sender": "test@example.org", "identifier": str(uuid4()), "sent": datetime.now(UTC)}
+    first = report(alert=identity)
+    update = report(
+        alert={**identity, "identifier": str(uuid4()), "sent": datetime.now(UTC)},
+        references=(identity,),
+        message_type=MessageType.UPDATE,
+    )
+    await send(broker, sent_report(first))
+    await until(lambda: assignments(pool, first.incident_id))
+    await send(broker, sent_report(update))
+
+    async def updated() -> object:
+        return await pool.fetchval(
+            "SELECT count(*) FROM timeline WHERE incident_id = $1 AND entry = 'incident_updated'", first.incident_id
+        )
+
+    assert await until(updated) == 1
+    assert await pool.fetchval("SELECT count(*) FROM incidents") == 1
+    await assert_sound(pool)
