@@ -43,7 +43,7 @@ class Assignment(Message):
     plan: Slug
     plan_version: int
     plan_title: Text
-    level: str | None
+    level: str | None = None
     role: str
     role_title: Text
     task: str

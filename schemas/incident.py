@@ -11,6 +11,7 @@ MAX_TEXT = 20_000
 """Longest text field, in characters; a longer one belongs in a document that the report links to."""
 
 LongText = Annotated[str, Field(max_length=MAX_TEXT)]
+Outline = Annotated[str, Field(max_length=200_000)]
 ShortText = Annotated[str, Field(max_length=500)]
 
 
@@ -30,7 +31,7 @@ class Area(Message):
 
     description: LongText
     geocodes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    polygons: tuple[LongText, ...] = ()
+    polygons: tuple[Outline, ...] = ()
     circles: tuple[ShortText, ...] = ()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
@@ -14,6 +15,10 @@ from services.platform.migrations import migrate
 from services.platform.postgres import Pool, connect
 
 TEMPLATE = "muster_template"
+
+# A shared, noisy machine says nothing about an example's time.
+settings.register_profile("muster", deadline=None)
+settings.load_profile("muster")
 
 
 @pytest.fixture(scope="session")

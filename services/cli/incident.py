@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import typer
 
-from schemas.vocabulary import Category, Certainty, MessageType, Severity, Status, Urgency
+from schemas.vocabulary import Category, Certainty, MessageType, Namespace, Severity, Status, Urgency
 from services.cli.output import JsonFlag, console, fail, print_json, print_table
 from services.cli.reports import read_bytes
 from services.cli.servers import http_url
@@ -20,11 +20,13 @@ Reason = Annotated[str, typer.Option(help="Why; kept on the record.")]
 By = Annotated[str | None, typer.Option(help="Who decides; your user name by default.")]
 Known = Annotated[UUID, typer.Argument(help="The incident's id.")]
 TIMEOUT = 30.0
+NamespaceOption = Annotated[Namespace, typer.Option(help="The world the incident belongs to.")]
+Where = tuple[str | None, Namespace]
 
 
-def request(method: str, path: str, url: str | None, **given: Any) -> Any:
+def request(method: str, path: str, where: Where, **given: Any) -> Any:
     """Ask the API; a problem document (RFC 9457) becomes one line and exit code 1."""
-    base = http_url(url)
+    base = http_url(*where)
     try:
         answer = httpx.request(method, f"{base}{path}", timeout=TIMEOUT, **given)
     except httpx.HTTPError as error:
@@ -54,6 +56,7 @@ def report(
     incident: Annotated[UUID | None, typer.Option(help="The incident that this updates.")] = None,
     by: By = None,
     url: UrlOption = None,
+    namespace: Annotated[Namespace | None, typer.Option(help="Where to send it; by --status, or actual.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same one reports once.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -61,12 +64,13 @@ def report(
     headers = {"Idempotency-Key": f'"{key}"'} if key else {}
     if sum(given is not None for given in (cap, file, event)) != 1:
         fail("report: give exactly one of --cap, --file, or --event with --category", 2)
+    where = (url, namespace or (Namespace.of(status) if status else None) or Namespace.ACTUAL)
     if cap is not None:
         headers["Content-Type"] = "application/cap+xml"
-        accepted = request("POST", "/v1/cap", url, content=read_bytes(cap), headers=headers)
+        accepted = request("POST", "/v1/cap", where, content=read_bytes(cap), headers=headers)
     elif file is not None:
         headers["Content-Type"] = "application/json"
-        accepted = request("POST", "/v1/incidents", url, content=read_bytes(file), headers=headers)
+        accepted = request("POST", "/v1/incidents", where, content=read_bytes(file), headers=headers)
     else:
         if status is None or not category:
             fail("report: --status and --category are needed with --event; a status has no default", 2)
@@ -85,7 +89,7 @@ def report(
             "incident_id": str(incident) if incident else None,
         }
         accepted = request(
-            "POST", "/v1/incidents", url, json={k: v for k, v in body.items() if v is not None}, headers=headers
+            "POST", "/v1/incidents", where, json={k: v for k, v in body.items() if v is not None}, headers=headers
         )
     if as_json:
         print_json(accepted)
@@ -95,9 +99,11 @@ def report(
 
 
 @app.command(name="list")
-def list_incidents(url: UrlOption = None, as_json: JsonFlag = False) -> None:
+def list_incidents(
+    url: UrlOption = None, namespace: NamespaceOption = Namespace.ACTUAL, as_json: JsonFlag = False
+) -> None:
     """List incidents, newest first."""
-    found = request("GET", "/v1/incidents", url)
+    found = request("GET", "/v1/incidents", (url, namespace))
     if as_json:
         print_json(found)
         return
@@ -109,9 +115,11 @@ def list_incidents(url: UrlOption = None, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def show(incident: Known, url: UrlOption = None, as_json: JsonFlag = False) -> None:
+def show(
+    incident: Known, url: UrlOption = None, namespace: NamespaceOption = Namespace.ACTUAL, as_json: JsonFlag = False
+) -> None:
     """Show an incident: plans and why, orders, answers, times."""
-    found = request("GET", f"/v1/incidents/{incident}", url)
+    found = request("GET", f"/v1/incidents/{incident}", (url, namespace))
     if as_json:
         print_json(found)
         return
@@ -152,7 +160,8 @@ def _clock(moment: str | None) -> str | None:
 
 def _command(incident: UUID, url: str | None, by: str | None, as_json: bool, **fields: Any) -> None:
     body = {"by": by or getpass.getuser(), **{name: value for name, value in fields.items() if value is not None}}
-    accepted = request("POST", f"/v1/incidents/{incident}/commands", url, json=body)
+    namespace = Namespace.of(fields["status"]) or Namespace.ACTUAL
+    accepted = request("POST", f"/v1/incidents/{incident}/commands", (url, namespace), json=body)
     if as_json:
         print_json(accepted)
     else:

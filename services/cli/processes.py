@@ -29,16 +29,22 @@ async def make_runtime(configured: Settings, name: str, services: tuple[str, ...
     return runtime
 
 
-def intake_of(runtime: Runtime) -> Intake:
-    """Make the intake of a runtime's namespace."""
-    return Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace)
-
-
 def serving_intake(runtimes: list[Runtime], host: str, port: int) -> Callable[[], Awaitable[None]]:
     """Give the background work that serves intake's HTTP for these namespaces."""
-    first = runtimes[0]
-    app = make_app([intake_of(runtime) for runtime in runtimes], first.pool, first.is_alive, first.readiness)
-    return lambda: serve(app, host, port)
+    intakes = [Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace) for runtime in runtimes]
+    apps = [make_app(intake, runtime.pool, runtime.is_ready) for intake, runtime in zip(intakes, runtimes, strict=True)]
+    for runtime, app in zip(runtimes[1:], apps[1:], strict=True):
+        # Each world has addresses of its own, so that neither can be taken for the other.
+        apps[0].mount(f"/{runtime.namespace.value}", app)
+
+    async def work() -> None:
+        try:
+            await serve(apps[0], host, port)
+        finally:
+            for intake in intakes:
+                await intake.drain()
+
+    return work
 
 
 def serving_health(runtime: Runtime, host: str, port: int) -> Callable[[], Awaitable[None]]:

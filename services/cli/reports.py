@@ -10,7 +10,8 @@ from uuid_utils.compat import uuid7
 from schemas.envelope import explain
 from schemas.incident import IncidentReport
 from services.cli.output import fail
-from services.intake.cap import CapError, parse_cap
+from services.intake.cap import parse_cap
+from services.intake.cap_error import CapError
 
 CAP_SUFFIXES = frozenset({".cap", ".xml"})
 MAX_BYTES = 1_000_000
@@ -32,7 +33,7 @@ def read_report(path: Path, now: datetime) -> IncidentReport:
     data = read_bytes(path)
     if path.suffix in CAP_SUFFIXES:
         try:
-            return parse_cap(data, reported_at=now)
+            return parse_cap(data, reported_at=now).report(uuid7(), now)
         except CapError as error:
             fail(f"{path}: {error}")
     try:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from schemas.vocabulary import Namespace
 from services.platform.settings import Settings
 
 DATA = Path(".muster")
@@ -49,6 +50,10 @@ def settings(**given: Any) -> Settings:
     return Settings(**(defaults | {name: value for name, value in given.items() if value is not None}))
 
 
-def http_url(given: str | None) -> str:
-    """Say where intake listens."""
-    return given or os.environ.get("MUSTER_HTTP") or str(running().get("http", "http://127.0.0.1:8080"))
+def http_url(given: str | None, namespace: Namespace) -> str:
+    """Say where the intake of a namespace listens; a ``muster up`` serves the exercise's below ``/exercise``."""
+    base = given or os.environ.get("MUSTER_HTTP")
+    if base is not None:
+        return base.rstrip("/")
+    base = str(running().get("http", "http://127.0.0.1:8080"))
+    return base if namespace is Namespace.ACTUAL else f"{base}/{namespace.value}"

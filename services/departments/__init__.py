@@ -1,1 +1,12 @@
-"""What a department runs: client library and agent."""
+"""What a department runs: a client library that talks Kafka only, and agents that answer by themselves in exercises.
+
+- `client`: ``Department``; `order`: ``Order``, with every answer; `journal`: what survives a crash
+- `agent`: ``SimulatedDepartment`` and ``Behaviour``
+- `memory`: ``MemoryBroker``, to test handlers without Kafka
+"""
+
+from services.departments.answering import OrderEndedError
+from services.departments.client import Department
+from services.departments.order import Order
+
+__all__ = ["Department", "Order", "OrderEndedError"]

@@ -42,14 +42,15 @@ CREATE TABLE IF NOT EXISTS answers (
     assignment_id TEXT NOT NULL,
     value BLOB NOT NULL,
     confirmed INTEGER NOT NULL DEFAULT 0,
-    refused INTEGER NOT NULL DEFAULT 0
+    refused INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS answers_by_assignment ON answers (assignment_id, seq);
 CREATE INDEX IF NOT EXISTS answers_waiting ON answers (assignment_id, seq) WHERE confirmed = 0;
 """
 
 _WAITING = """
-SELECT event_id, value, confirmed, refused FROM answers WHERE seq IN (
+SELECT event_id, value, confirmed, refused, turn FROM answers WHERE seq IN (
     SELECT min(seq) FROM answers WHERE confirmed = 0 GROUP BY assignment_id
 ) ORDER BY seq LIMIT ?
 """
@@ -72,13 +73,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer on record. ``refused``: Muster has turned it down, so it doesn't count and isn't sent again."""
+    """An answer on record. ``refused``: Muster has turned it down, so it doesn't count and isn't sent again.
+
+    ``turn`` counts how often the answer was to be sent.
+    """
 
     event_id: UUID
     message: Acknowledgement
     value: bytes
     confirmed: bool
     refused: bool
+    turn: int
 
 
 class Journal:
@@ -201,14 +206,20 @@ class Journal:
             str(message.assignment_id),
             value,
         )
-        known = self.order(message.assignment_id)
-        if known is not None:
-            self.put(known.message, message.answered_at)
+        for (before,) in self._run("SELECT state FROM orders WHERE assignment_id = ?", str(message.assignment_id)):
+            state = standing(AssignmentState(before), (message.answer,))
+            self._run(
+                "UPDATE orders SET state = ?, is_open = ?, updated_at = ? WHERE assignment_id = ?",
+                state.value,
+                state.is_open,
+                message.answered_at.timestamp(),
+                str(message.assignment_id),
+            )
 
     def said(self, assignment_id: UUID) -> list[Said]:
         """List the answers about an order, in the order they were given."""
         return self._answers(
-            "SELECT event_id, value, confirmed, refused FROM answers WHERE assignment_id = ? ORDER BY seq",
+            "SELECT event_id, value, confirmed, refused, turn FROM answers WHERE assignment_id = ? ORDER BY seq",
             str(assignment_id),
         )
 
@@ -218,17 +229,21 @@ class Journal:
 
     def say_again(self, assignment_id: UUID) -> None:
         """Have every answer about an order sent again, except refused ones."""
-        self._run("UPDATE answers SET confirmed = 0 WHERE assignment_id = ? AND refused = 0", str(assignment_id))
+        self._run(
+            "UPDATE answers SET confirmed = 0, turn = turn + 1 WHERE assignment_id = ? AND refused = 0",
+            str(assignment_id),
+        )
 
     def waiting(self, at_most: int) -> list[Said]:
         """List what is to be sent next: of each order only the oldest answer the broker hasn't confirmed."""
         return self._answers(_WAITING, at_most)
 
-    def confirm(self, event_ids: Iterable[UUID]) -> None:
-        """Remember that the broker has these answers."""
+    def confirm(self, answers: Iterable[Said]) -> None:
+        """Remember that the broker has these answers, except those that were to be sent again meanwhile."""
         with self.transaction():
-            for event_id in event_ids:
-                self._run("UPDATE answers SET confirmed = 1 WHERE event_id = ?", str(event_id))
+            for said in answers:
+                sql = "UPDATE answers SET confirmed = 1 WHERE event_id = ? AND turn = ?"
+                self._run(sql, str(said.event_id), said.turn)
 
     def prune(self, now: datetime) -> int:
         """Forget orders that ended over `KEEP_ENDED_FOR` ago, once nothing of them waits; return how many."""
@@ -255,6 +270,8 @@ class Journal:
 
     def _answers(self, sql: str, *values: object) -> list[Said]:
         return [
-            Said(UUID(event_id), Acknowledgement.model_validate_json(value), value, bool(confirmed), bool(refused))
-            for event_id, value, confirmed, refused in self._run(sql, *values)
+            Said(
+                UUID(event_id), Acknowledgement.model_validate_json(value), value, bool(confirmed), bool(refused), turn
+            )
+            for event_id, value, confirmed, refused, turn in self._run(sql, *values)
         ]

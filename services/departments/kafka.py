@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
@@ -13,7 +14,16 @@ from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, topic_name
 from schemas.vocabulary import Namespace
 from services.departments.transport import Connection, Handle, Outgoing
 from services.platform.errors import UnreachableError
-from services.platform.kafka import FETCH_BYTES, Consumer, consume, make_broker, publish_all, read_record
+from services.platform.kafka import (
+    FETCH_BYTES,
+    STEADY,
+    Consumer,
+    Pace,
+    consume,
+    make_broker,
+    publish_all,
+    read_record,
+)
 
 LOOK_EVERY = 1.0
 """Seconds between looks at whether the consumer still polls."""
@@ -25,7 +35,8 @@ STOP_WITHIN = 5.0
 class KafkaTransport:
     """Reaches the topics of one department in one namespace; several copies share them as one group."""
 
-    def __init__(self, bootstrap: str, namespace: Namespace, department: str) -> None:
+    def __init__(self, bootstrap: str, namespace: Namespace, department: str, pace: Pace = STEADY) -> None:
+        self._pace = pace
         self._bootstrap = bootstrap
         self._group = f"department.{department}"
         self._orders = topic_name(ASSIGNMENTS, namespace, department)
@@ -35,7 +46,9 @@ class KafkaTransport:
     async def connect(self, handle: Handle) -> AsyncIterator[Connection]:
         """Join the department's group; raises `UnreachableError`."""
         broker = self._broker()
-        consumer = consume(broker, handle, expected=ASSIGNMENT, group=self._group, topics=(self._orders,))
+        consumer = consume(
+            broker, handle, expected=ASSIGNMENT, group=self._group, topics=(self._orders,), pace=self._pace
+        )
         try:
             await self._start(broker)
             yield KafkaConnection(broker, consumer, self._answers)
@@ -64,12 +77,17 @@ class KafkaTransport:
         return make_broker(self._bootstrap, idempotent=False, client_id=self._group, stop_within=STOP_WITHIN)
 
     async def _start(self, broker: KafkaBroker) -> None:
+        # Looked for first: a producer that fails in its own start is never closed.
+        client = AIOKafkaClient(bootstrap_servers=self._bootstrap.split(","), client_id=self._group)
         try:
+            await client.bootstrap()
             await broker.start()
         except (KafkaError, OSError) as error:
             raise UnreachableError(
                 f"broker {self._bootstrap}: {error!r}; check MUSTER_KAFKA and that the broker is running"
             ) from error
+        finally:
+            await client.close()
 
     async def _read_all(self, handle: Handle) -> None:
         consumer = AIOKafkaConsumer(
@@ -107,10 +125,13 @@ class KafkaConnection:
 
     async def stop_reading(self) -> None:
         """Leave the group, so that other copies take over at once."""
+        self._consumer = None
         for subscriber in self._broker.subscribers:
             await subscriber.stop()
 
     async def lost(self) -> None:
         """Return when a partition that is ours has not been polled for a minute."""
-        while self._consumer is None or self._consumer.is_alive():
+        while True:
             await asyncio.sleep(LOOK_EVERY)
+            if self._consumer is not None and not self._consumer.is_alive():
+                return

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import time
+from typing import TypeAlias
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
@@ -24,7 +25,7 @@ from services.platform.kafka import Record, read_record
 
 BATCH = 200
 
-Stored = ConsumerRecord[bytes, bytes]
+Stored: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 
 class MemoryBroker:
@@ -55,7 +56,9 @@ class MemoryBroker:
 
     def answers(self, namespace: Namespace, department: str) -> list[Record]:
         """Read every answer of a department."""
-        return [read_record(r, ACKNOWLEDGEMENT) for r in self.topics[topic_name(ACKNOWLEDGEMENTS, namespace, department)]]
+        return [
+            read_record(r, ACKNOWLEDGEMENT) for r in self.topics[topic_name(ACKNOWLEDGEMENTS, namespace, department)]
+        ]
 
     def go_away(self) -> None:
         """Drop every connection and refuse new ones."""
@@ -145,9 +148,7 @@ class MemoryConnection:
         results: list[BaseException | None] = []
         for each in answers:
             try:
-                self._broker.publish(
-                    self._topic, str(each.incident_id).encode(), each.value, each.envelope.headers()
-                )
+                self._broker.publish(self._topic, str(each.incident_id).encode(), each.value, each.envelope.headers())
                 results.append(None)
             except KafkaConnectionError as error:
                 results.append(error)

@@ -66,9 +66,7 @@ def weigh(known: Assignment | None, message: Assignment, department: str, *, han
     if known is None:
         return News(keep=True, receipt=True, call=message.state.is_open, tell=not message.state.is_open)
     told = message if newer else known
-    return News(
-        keep=newer, tell=newer, call=told.state.is_open and not handled, answer_again=told.state.is_open
-    )
+    return News(keep=newer, tell=newer, call=told.state.is_open and not handled, answer_again=told.state.is_open)
 
 
 def refused_answer(message: Assignment) -> Answer | None:

@@ -55,7 +55,7 @@ class Draft:
 
     def of_task(self, activation_id: UUID, task: str) -> list[Assignment]:
         """List the assignments of one task of one activation as they now stand, oldest first."""
-        return [a for a in self.assignments.values() if a.activation_id == activation_id and a.task == task]
+        return [a for a in self.assignments.values() if a.task == task and a.activation_id == activation_id]
 
     def put(self, assignment: Assignment) -> Assignment:
         """Keep an assignment's new state and work out when it next falls due."""

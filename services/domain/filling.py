@@ -71,8 +71,8 @@ def _released(draft: Draft, activation: Activation, task: Task) -> bool:
 def _fill_task(draft: Draft, activation: Activation, task: Task) -> None:
     role = draft.role(activation, task)
     given = draft.of_task(activation.id, task.id)
-    if task.stand_down and any(a.state in _CALLED_OFF for a in given):
-        return  # a forced close called it off for good, also should the incident open again
+    if any(a.state in _CALLED_OFF for a in given):
+        return  # a stand-down task that a forced close called off, for good, also should the incident open again
     agreed = [
         a for a in given if a.state is AssignmentState.COMPLETED or (a.state.is_open and not a.state.is_unanswered)
     ]

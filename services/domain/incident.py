@@ -162,5 +162,5 @@ class Incident:
         return (
             assignment
             for assignment in self.assignments.values()
-            if assignment.activation_id == activation_id and assignment.task == task
+            if assignment.task == task and assignment.activation_id == activation_id
         )

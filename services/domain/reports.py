@@ -32,7 +32,7 @@ def take_report(draft: Draft, report: IncidentReport, *, first: bool, openings: 
     """Apply one report to the incident and say what was decided and why."""
     if first:
         draft.note(Entry.REPORTED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
-    elif report.alert is not None and report.alert == draft.incident.report.alert:
+    elif _is_repeat(draft.incident.report, report):
         return Outcome.REPEATED, "the same alert was taken in before"
     elif said_at(report) < said_at(draft.incident.report):
         draft.note(Entry.REPEATED, occurred_at=said_at(report), by=report.reported_by, **_told(report))
@@ -48,6 +48,17 @@ def take_report(draft: Draft, report: IncidentReport, *, first: bool, openings: 
     if first or outcome is not Outcome.NO_PLAN:
         return outcome, reason
     return Outcome.UPDATED, "no further plan answers it"
+
+
+def _is_repeat(known: IncidentReport, news: IncidentReport) -> bool:
+    """Say whether it is the alert last taken in, and says nothing new.
+
+    A sender that reuses an alert's name for other news must still be heard: a real alert can't be lost to that.
+    """
+    if news.alert is None or (news.alert, news.message_type) != (known.alert, known.message_type):
+        return False
+    taken_in = {"reported_at": news.reported_at, "reported_by": news.reported_by}
+    return merge(known, news).model_copy(update=taken_in) == known.model_copy(update=taken_in)
 
 
 def merge(known: IncidentReport, news: IncidentReport) -> IncidentReport:

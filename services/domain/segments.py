@@ -17,8 +17,10 @@ from uuid import UUID
 from schemas.drill import Segment
 
 CONFIDENCE = 0.95
-P90_NEEDS, P95_NEEDS = 10, 20
+NEEDS = {50: 1, 90: 10, 95: 20}
 """Fewest observations a percentile is told from: below them it is the largest value under another name."""
+BOUND_NEEDS = {90: 29, 95: 59, 99: 299}
+"""Fewest observations from which an upper 95 % bound of a percentile exists."""
 
 
 class Never(Enum):
@@ -204,12 +206,12 @@ def summarize(values: Iterable[timedelta], censored: int, target: timedelta | No
         n=n,
         censored=censored,
         p50=quantile(ordered, n, 50),
-        p90=quantile(ordered, n, 90) if n >= P90_NEEDS else None,
-        p95=quantile(ordered, n, 95) if n >= P95_NEEDS else None,
+        p90=quantile(ordered, n, 90) if n >= NEEDS[90] else None,
+        p95=quantile(ordered, n, 95) if n >= NEEDS[95] else None,
         longest=ordered[-1] if ordered else None,
         within_target=within,
         never_responded=censored / n if n else None,
-        bounds={percent: upper_bound(ordered, n, percent) for percent in (90, 95, 99)},
+        bounds={percent: upper_bound(ordered, n, percent) for percent in BOUND_NEEDS},
     )
 
 

@@ -65,9 +65,7 @@ def parse_scenario(text: str, file: str, plans: Sequence[Plan], directory: Direc
     return Scenario(document, _resolve(document, exercised))
 
 
-def report_of(
-    document: DrillDocument, inject: InjectRule, incident_id: UUID, reported_at: datetime
-) -> IncidentReport:
+def report_of(document: DrillDocument, inject: InjectRule, incident_id: UUID, reported_at: datetime) -> IncidentReport:
     """Make the report that an inject becomes; its status is Exercise, and its headline says so too."""
     told = inject.report or ReportFields()
     headline = told.headline or inject.says

@@ -18,8 +18,10 @@ from schemas.vocabulary import MessageType, Status
 from services.intake.cap_error import CapError, shown
 from services.intake.cap_grammar import VERSIONS, Part
 from services.intake.cap_place import check_circle, check_polygon
-from services.intake.cap_xml import read_tree
+from services.intake.cap_xml import line_of, read_tree
 from services.intake.report_in import NOT_ACTED_ON, NOT_ASKED, ReportIn
+
+__all__ = ["CapError", "parse_cap"]
 
 SHORT = 500
 """Longest name, code or identifier, in characters."""
@@ -48,7 +50,7 @@ def parse_cap(data: bytes, *, reported_at: datetime) -> ReportIn:
     version = VERSIONS.get(name.namespace or "")
     if version is None or name.localname != "alert":
         raise CapError(
-            root.sourceline or 1,
+            line_of(root),
             name.localname,
             f"in the namespace {shown(name.namespace or '')} is no CAP alert",
             f"send an <alert> in one of {', '.join(VERSIONS)}",
@@ -62,7 +64,7 @@ def parse_cap(data: bytes, *, reported_at: datetime) -> ReportIn:
     try:
         return ReportIn(**values, reported_at=reported_at)
     except ValidationError as error:
-        raise CapError(root.sourceline or 1, "alert", f"can't be taken: {explain(error)}", "correct it") from None
+        raise CapError(line_of(root), "alert", f"can't be taken: {explain(error)}", "correct it") from None
 
 
 def _alert(part: Part) -> dict[str, Any]:
@@ -78,14 +80,14 @@ def _alert(part: Part) -> dict[str, Any]:
     scope = part.text("scope", SHORT)
     for needed_by, name in (("Restricted", "restriction"), ("Private", "addresses")):
         if part.text(name, MAX_TEXT) is None and scope == needed_by:
-            raise part.error(part.first(name), f"is needed with the scope {needed_by}", f"fill <{name}>")
+            raise part.error(part.first("scope"), f"is {needed_by}, and there is no <{name}>", "add it")
     references = part.text("references", MAX_TEXT)
     if references is not None:
         values["references"] = tuple(_references(part, references))
     elif values["message_type"] is not MessageType.ALERT:
         problem = f"must name the alerts that this {values['message_type']} is about"
         raise CapError(
-            part.first("references").sourceline or 1,
+            line_of(part.first("references")),
             "references",
             problem,
             f"write sender,identifier,sent of each ({part.version.cite('alert')})",
@@ -225,5 +227,3 @@ def _read_time(part: Part, element: etree._Element, said: str) -> datetime:
     if time.year not in _YEARS:
         raise part.error(element, f"holds the year {time.year}", f"stay within {_YEARS[0]} and {_YEARS[-1]}")
     return time
-
-

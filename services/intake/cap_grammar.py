@@ -11,6 +11,7 @@ from lxml import etree
 
 from schemas.vocabulary import Category, Certainty, MessageType, Severity, Status, Urgency
 from services.intake.cap_error import CapError, shown
+from services.intake.cap_xml import line_of
 
 CLAUSES = {"alert": "3.2.1", "info": "3.2.2", "resource": "3.2.3", "area": "3.2.4"}
 PAIRS = {"eventCode": "info", "parameter": "info", "geocode": "area"}
@@ -116,9 +117,11 @@ class Part:
                 raise self.error(
                     child, f"is no element of <{kind}> in CAP {version.name}", "correct its name or remove it"
                 )
+            if len(child) and name.localname not in version.tables:
+                raise self.error(child, "holds other elements", "write text only")
             self._children[name.localname].append(child)
-        for name in self._table:
-            self._check(name)
+        for known in self._table:
+            self._check(known)
 
     def _check(self, name: str) -> None:
         found, often, words = self._children[name], self._table[name], self.version.words.get(name)
@@ -135,7 +138,7 @@ class Part:
     def error(self, element: etree._Element, problem: str, mend: str) -> CapError:
         """Make the error for one element, with its line and the clause it breaks."""
         name = etree.QName(element).localname
-        return CapError(element.sourceline or 1, name, problem, f"{mend} ({self.version.cite(self._kind)})")
+        return CapError(line_of(element), name, problem, f"{mend} ({self.version.cite(self._kind)})")
 
     def elements(self, name: str) -> Iterator[etree._Element]:
         """Give the elements of this name that are not empty."""
@@ -164,8 +167,6 @@ class Part:
 
     def read(self, child: etree._Element, at_most: int) -> str:
         """Read one element's text without the space around it."""
-        if len(child):
-            raise self.error(child, "holds other elements", "write text only")
         said = text_of(child)
         if len(said) > at_most:
             raise self.error(child, f"has {len(said)} characters", f"shorten it to {at_most}")

@@ -7,6 +7,7 @@ one declared (XML 1.0, 4.3.3) is refused instead of guessed at.
 
 import codecs
 import re
+from typing import cast
 
 from lxml import etree
 
@@ -67,6 +68,11 @@ def read_tree(data: bytes) -> etree._Element:
     return root
 
 
+def line_of(element: etree._Element) -> int:
+    """Tell the line an element begins on, counted from 1."""
+    return cast("int | None", element.sourceline) or 1
+
+
 def _decode(data: bytes) -> str:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None) or _declared(data)
     try:
@@ -97,7 +103,7 @@ def _check_depth(root: etree._Element) -> None:
     for event, element in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
         if depth > MAX_DEPTH:
-            raise _malformed(element.sourceline or 1, f"nests deeper than {MAX_DEPTH} elements", "flatten it")
+            raise _malformed(line_of(element), f"nests deeper than {MAX_DEPTH} elements", "flatten it")
 
 
 def _line(text: str, at: int) -> int:

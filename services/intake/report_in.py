@@ -78,7 +78,7 @@ class ReportIn(BaseModel):
     @model_validator(mode="after")
     def _says_what_it_updates(self) -> "ReportIn":
         if self.message_type is not MessageType.ALERT and self.incident_id is None and not self.references:
-            raise ValueError(f"an {self.message_type} names what it is about: give incident_id or references")
+            raise ValueError("an Update or a Cancel names what it is about: give incident_id or references")
         return self
 
     def report(self, incident_id: UUID, now: datetime) -> IncidentReport:

@@ -5,6 +5,7 @@ notes the same name in Postgres. A broker that does not have that record any mor
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from schemas.vocabulary import Namespace
 from services.platform.errors import MusterError
 from services.platform.logs import get_logger
 from services.platform.metrics import BROKER_LOSSES
+from services.platform.outbox import LEASE
 from services.platform.postgres import TRANSIENT, Pool
 from services.platform.published import published_departments
 from services.platform.queries import query
@@ -24,6 +26,9 @@ from services.platform.topics import create_topics
 
 LOOK_EVERY = 1.0
 """Seconds between looks at the broker."""
+STUCK_AFTER = timedelta(seconds=60)
+LOOK_BACK = timedelta(minutes=10)
+"""How long after being published a report or command counts as gone astray, and how far back is looked for one."""
 LAST_WORDS_FOR = timedelta(hours=1)
 """How far back the last word about an ended assignment is told again: a department may not have read it yet."""
 
@@ -33,11 +38,21 @@ _log = get_logger(__name__)
 class BrokerWatch:
     """Watches one namespace's broker; any number of processes may watch at once."""
 
-    def __init__(self, pool: Pool, bootstrap: str, namespace: Namespace, *, replication: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        bootstrap: str,
+        namespace: Namespace,
+        *,
+        replication: int,
+        on_loss: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._pool = pool
         self._bootstrap = bootstrap
         self._namespace = namespace
         self._replication = replication
+        self._on_loss = on_loss
+        self._seen: UUID | None = None
         self._partition = TopicPartition(topic_name(EPOCH, namespace), 0)
 
     async def prepare(self) -> int:
@@ -48,17 +63,40 @@ class BrokerWatch:
             await published_departments(self._pool),
             replication=self._replication,
         )
-        return await self._compare()
+        again = await self._compare()
+        self._seen = await self._known_epoch()
+        return again
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while True:
             try:
-                if await self._read_marker() != await self._known_epoch():
-                    await self.prepare()
+                await self._look()
             except (KafkaError, MusterError, *TRANSIENT) as error:
                 _log.debug("broker not looked at", error=repr(error))
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _look(self) -> None:
+        before = self._seen
+        if await self._read_marker() != await self._known_epoch():
+            await self.prepare()
+        self._seen = await self._known_epoch()
+        if before is not None and self._seen != before and self._on_loss is not None:
+            await self._on_loss()
+        await self._settle()
+        if stuck := await self._pool.fetch(query("unstick_messages"), self._namespace.value, STUCK_AFTER, LOOK_BACK):
+            _log.warning("published again what was never decided", messages=len(stuck))
+
+    async def _settle(self) -> None:
+        """Recover once more when all leases of the former life are over: one may have been confirmed by it late."""
+        begun_at = await self._pool.fetchval(
+            "UPDATE epochs SET settled = true WHERE namespace = $1 AND NOT settled"
+            " AND begun_at + $2::interval < clock_timestamp() RETURNING begun_at",
+            self._namespace.value,
+            LEASE,
+        )
+        if begun_at is not None:
+            await self._pool.fetch(query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at)
 
     async def _known_epoch(self) -> UUID | None:
         epoch: UUID | None = await self._pool.fetchval(
@@ -75,13 +113,15 @@ class BrokerWatch:
             known = await self._known_epoch()
             if known is not None and await self._read_marker() == known:
                 return 0
-            again = await connection.fetch(query("recover_messages"), self._namespace.value, LAST_WORDS_FOR)
             epoch = uuid7()
-            await connection.execute(
-                "INSERT INTO epochs (namespace, epoch) VALUES ($1, $2)"
-                " ON CONFLICT (namespace) DO UPDATE SET epoch = excluded.epoch, begun_at = now()",
+            begun_at = await connection.fetchval(
+                "INSERT INTO epochs (namespace, epoch) VALUES ($1, $2) ON CONFLICT (namespace) DO UPDATE"
+                " SET epoch = excluded.epoch, begun_at = clock_timestamp(), settled = false RETURNING begun_at",
                 self._namespace.value,
                 epoch,
+            )
+            again = await connection.fetch(
+                query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at
             )
             await self._write_marker(epoch)
         if known is not None:

@@ -1,5 +1,6 @@
 """Serving HTTP inside a process that has other work: health and metrics for all, an app of its own for some."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,13 +23,22 @@ class _Server(uvicorn.Server):
 async def serve(app: ASGIApp, host: str, port: int) -> None:
     """Serve an app until cancelled."""
     config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
     )
     server = _Server(config)
+    serving = asyncio.create_task(server.serve())
     try:
-        await server.serve()
+        await asyncio.shield(serving)
     finally:
         server.should_exit = True
+        await serving
 
 
 def add_health(app: FastAPI, is_alive: Callable[[], bool], readiness: Readiness) -> None:

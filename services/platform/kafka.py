@@ -6,13 +6,13 @@ brokers and subscribers are only made by `make_broker` and `consume`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -26,6 +26,8 @@ BATCH_WAIT_MS = 15
 """How long an idle consumer waits for company for a first record; FastStream's 200 ms would cost p50 57 ms."""
 POLL_WITHIN = 60.0
 """Seconds within which every consumer must have polled for its process to count as alive."""
+REWIND_FOR = 60.0
+"""Seconds after a loss of the broker's data in which new shares are read from their beginning."""
 MAX_POLL_INTERVAL_MS = 300_000
 FETCH_BYTES = 4 * 1024 * 1024
 
@@ -111,11 +113,36 @@ def read_record(record: "ConsumerRecord[Any, Any]", expected: str) -> Record:
     return Received(origin, envelope, message)
 
 
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Starts a group member's new share from its beginning while that is asked for."""
+
+    def __init__(self) -> None:
+        self.rewind_until = 0.0
+        self.consumer_of: Any = None
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Do nothing: what is in hand is finished, and what can't be committed comes again."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Rewind while the broker's data is known to be new."""
+        partitions = list(assigned)
+        if partitions and time() < self.rewind_until:
+            await self.consumer_of.consumer.seek_to_beginning(*partitions)
+
+
 class Consumer:
     """One subscription of a process: takes records in batches, and commits only what its handler is done with."""
 
-    def __init__(self, subscriber: Any, handle: Callable[[Sequence[Record]], Awaitable[None]], expected: str) -> None:
+    def __init__(
+        self,
+        subscriber: Any,
+        listener: "_Listener",
+        handle: Callable[[Sequence[Record]], Awaitable[None]],
+        expected: str,
+    ) -> None:
         self._subscriber = subscriber
+        self._listener = listener
+        listener.consumer_of = subscriber
         self._handle = handle
         self._expected = expected
         subscriber(self._take, parser=self._parse, decoder=self._decode)
@@ -139,6 +166,17 @@ class Consumer:
         except KafkaError as error:
             # Not ours any more, or not reachable: the records come again to whoever reads on, and the inbox knows them.
             _log.info("offsets not committed", error=repr(error), topics=sorted({r.topic for r in records}))
+
+    async def rewind(self) -> None:
+        """Read everything the broker has from its beginning: it has lost its data, and old positions mislead.
+
+        Shares that the group hands out in the next minute are read from their beginning too: a commit of the
+        broker's former life may have been taken by the new one.
+        """
+        self._listener.rewind_until = time() + REWIND_FOR
+        consumer = self._subscriber.consumer
+        if consumer is not None and consumer.assignment():
+            await consumer.seek_to_beginning(*consumer.assignment())
 
     def is_alive(self) -> bool:
         """Say whether each partition that this process reads was polled lately."""
@@ -171,9 +209,11 @@ def consume(
     succeed later its own to retry.
     """
     pace = pace or STEADY
+    listener = _Listener()
     subscriber = broker.subscriber(
         *topics,
         pattern=pattern,
+        listener=listener,
         group_id=group,
         batch=True,
         max_records=batch,
@@ -187,7 +227,7 @@ def consume(
         rebalance_timeout_ms=pace.rebalance_ms,
         max_partition_fetch_bytes=FETCH_BYTES,
     )
-    return Consumer(subscriber, handle, expected)
+    return Consumer(subscriber, listener, handle, expected)
 
 
 async def publish_all(

@@ -40,10 +40,12 @@ class Runtime:
             settings.kafka,
             idempotent=settings.idempotent_producer,
             client_id="muster",
-            stop_within=STOP_WITHIN.total_seconds() - 3,
+            stop_within=STOP_WITHIN.total_seconds() - 5,
         )
         self.outbox = Outbox(pool, self.broker, self.namespace)
-        self.watch = BrokerWatch(pool, settings.kafka, self.namespace, replication=settings.replication)
+        self.watch = BrokerWatch(
+            pool, settings.kafka, self.namespace, replication=settings.replication, on_loss=self._rewind
+        )
         self._consumers: list[Consumer] = []
         self._background: list[Callable[[], Awaitable[None]]] = [
             playbook.follow,
@@ -123,7 +125,9 @@ class Runtime:
         """Finish the batch in hand, give back the rest, and close; within `STOP_WITHIN`."""
         self._started = False
         READY.labels(self.namespace.value).set(0)
-        await self.broker.stop()
+        with suppress(TimeoutError):
+            # A producer that still holds messages waits for a broker that may be away; they are in the outbox.
+            await asyncio.wait_for(self.broker.stop(), timeout=STOP_WITHIN.total_seconds() - 3)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -139,9 +143,17 @@ class Runtime:
     ) -> None:
         await self.stop()
 
+    async def _rewind(self) -> None:
+        for consumer in self._consumers:
+            await consumer.rewind()
+
     def is_alive(self) -> bool:
         """Say whether every consumer has polled lately."""
         return all(consumer.is_alive() for consumer in self._consumers)
+
+    def is_ready(self) -> dict[str, bool]:
+        """Say what of the process itself is ready."""
+        return {"started": self._started, "consumers": self.is_alive()}
 
     async def readiness(self) -> dict[str, bool]:
         """Say what is ready: the process itself, its consumers, the database, the published plans."""
@@ -150,7 +162,7 @@ class Runtime:
             database = await self.pool.fetchval("SELECT true", timeout=2) is True
             await self.playbook.current()
             playbook = True
-        return {"started": self._started, "consumers": self.is_alive(), "database": database, "playbook": playbook}
+        return {**self.is_ready(), "database": database, "playbook": playbook}
 
 
 async def _keep(work: Callable[[], Awaitable[None]]) -> None:

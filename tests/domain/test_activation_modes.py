@@ -25,12 +25,13 @@ from tests.domain.builders import (
 UNSURE = Match(frozenset({Category.MET}), when=measured("depth", 2))
 PREPARE = make_task("prepare", "care", levels=frozenset({"standby", "I"}))
 STANDBY_ONLY = make_task("listen", "care", levels=frozenset({"standby"}))
+CARE = (make_role("care", "hospital", "ambulance"),)
 STANDBY_PLAN = make_plan(
     make_task("close-roads"),
     PREPARE,
     STANDBY_ONLY,
     mode=ActivationMode.STANDBY,
-    roles=(make_role("cordon", "police"), make_role("care", "hospital", "ambulance")),
+    roles=(make_role("cordon", "police"), *CARE),
 )
 
 
@@ -42,6 +43,9 @@ def test_an_automatic_plan_issues_its_orders_at_once() -> None:
     entries = [entry.entry for entry in desk.entries]
     assert entries == [Entry.REPORTED, Entry.PLAN_MATCHED, Entry.ACTIVATED, Entry.ISSUED]
     assert not any(entry.attention for entry in desk.entries)
+    issued = desk.entries[-1]
+    assert (issued.assignment_id, issued.department) == (desk.of("police").id, "police")
+    assert issued.detail == {"task": "close-roads", "role": "cordon", "plan": "flood", "level": "I"}
 
 
 def test_a_plan_to_confirm_waits_for_a_person_and_orders_nothing() -> None:
@@ -52,6 +56,10 @@ def test_a_plan_to_confirm_waits_for_a_person_and_orders_nothing() -> None:
     assert desk.orders == []
     [matched] = desk.told(Entry.PLAN_MATCHED)
     assert matched.attention
+
+
+def test_not_even_standby_tasks_are_issued_while_a_confirmation_is_awaited() -> None:
+    assert reported(make_plan(STANDBY_ONLY, PREPARE, mode=ActivationMode.CONFIRM, roles=CARE)).orders == []
 
 
 def test_a_confirmation_that_does_not_come_alarms_the_duty_officer_again_and_again() -> None:
@@ -66,7 +74,7 @@ def test_a_confirmation_that_does_not_come_alarms_the_duty_officer_again_and_aga
 
 def test_a_plan_without_a_time_of_its_own_gets_the_usual_time_to_confirm() -> None:
     desk = reported(make_plan(mode=ActivationMode.CONFIRM))
-    assert desk.activation().next_due_at == START + CONFIRM_WITHIN
+    assert desk.activation().next_due_at == START + CONFIRM_WITHIN == START + 5 * MINUTE
 
 
 def test_confirming_activates_the_waiting_plan_and_ends_the_alarms() -> None:

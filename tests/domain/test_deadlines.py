@@ -10,6 +10,7 @@ from schemas.vocabulary import Answer, AssignmentState, Clock, EscalationStep, N
 from services.domain.incident import Deadline
 from services.domain.plan import Rung
 from tests.domain.builders import (
+    HOUR,
     LADDER,
     MINUTE,
     START,
@@ -191,6 +192,11 @@ def test_a_statutory_report_counts_from_the_moment_the_incident_was_reported() -
     desk = reported(make_plan(law, roles=ALONE), reported_at=START - 20 * MINUTE)
     assert desk.of("police").complete_by == START + 40 * MINUTE
     assert desk.of("police").acknowledge_by == START + 10 * MINUTE
+
+
+def test_other_work_counts_from_the_order_however_old_the_report_is() -> None:
+    desk = reported(make_plan(make_task("close-roads", complete=HOUR), roles=ALONE), reported_at=START - HOUR)
+    assert desk.of("police").complete_by == START + HOUR
 
 
 def test_a_report_from_the_future_does_not_lengthen_the_laws_clock() -> None:

@@ -50,6 +50,17 @@ def test_a_task_does_not_wait_for_one_whose_guard_does_not_hold() -> None:
     assert tasks(reported(plan, parameters={"depth": 2.0})) == ["police: pump"]
 
 
+def test_a_task_that_is_in_hand_is_not_held_back_by_one_that_is_asked_for_later() -> None:
+    first = make_task("pump", when=measured("depth", 2))
+    second = make_task("treat", "rescue", after=("pump",))
+    desk = reported(
+        make_plan(first, second, roles=(*ROLES[:1], make_role("rescue", "fire", "utility"))), parameters={"depth": 1.0}
+    )
+    desk.update(parameters={"depth": 2.0})
+    desk.answer(desk.of("fire"), Answer.DECLINE)
+    assert tasks(desk) == ["fire: treat", "police: pump", "utility: treat"]
+
+
 def test_a_level_change_that_voids_what_a_task_waits_for_releases_the_task() -> None:
     first = make_task("close-roads", levels=frozenset({"II"}))
     desk = reported(make_plan(first, make_task("treat", after=("close-roads",)), levels=TWO_LEVELS))

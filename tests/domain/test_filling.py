@@ -6,7 +6,7 @@ from schemas.command import ChangeLevel, Reassign
 from schemas.timeline import Entry
 from schemas.vocabulary import Answer, AssignmentState, Notice
 from services.domain.decision import Outcome
-from tests.domain.builders import MINUTE, TWO_LEVELS, Desk, make_plan, make_role, make_task, measured, reported
+from tests.domain.builders import MINUTE, START, TWO_LEVELS, Desk, make_plan, make_role, make_task, measured, reported
 
 QUOTA = make_role("cordon", "police", "traffic", "fire", "ambulance", needed=2, wait=3 * MINUTE)
 QUOTA_PLAN = make_plan(roles=(QUOTA,))
@@ -47,8 +47,8 @@ def test_when_all_have_said_no_the_officer_is_told_exactly_once_that_nobody_is_l
         desk.answer(desk.of(department), Answer.DECLINE)
     [unfilled] = desk.told(Entry.UNFILLED)
     assert unfilled.attention
-    assert unfilled.detail["task"] == "close-roads"
-    assert unfilled.detail["missing"] == 1
+    assert unfilled.activation_id == desk.activation().id
+    assert unfilled.detail == {"task": "close-roads", "role": "cordon", "plan": "flood", "missing": 1}
     assert desk.activation().unfilled == ("close-roads",)
     desk.run(60 * MINUTE)
     desk.update(headline="still raining")
@@ -108,6 +108,15 @@ def test_silence_calls_the_next_after_the_wait_and_leaves_the_silent_one_open() 
     assert silent.state is AssignmentState.ISSUED
     [escalated] = desk.told(Entry.ESCALATED)
     assert escalated.assignment_id == silent.id
+
+
+def test_the_wait_of_a_quota_falls_due_once_and_not_for_those_who_answered() -> None:
+    desk = reported(QUOTA_PLAN)
+    desk.answer(desk.of("police"), Answer.COMMIT)
+    assert desk.of("police").next_due_at is None
+    assert desk.next_due() == START + 3 * MINUTE
+    desk.wait(3 * MINUTE)
+    assert desk.of("traffic").next_due_at == START + 10 * MINUTE
 
 
 def test_the_first_commitments_win_and_the_unanswered_rest_is_superseded_and_told() -> None:
@@ -198,3 +207,10 @@ def test_an_unfilled_task_that_is_not_asked_for_any_more_is_not_reported_as_unfi
     assert desk.activation().unfilled == ("close-roads",)
     desk.command(ChangeLevel, level="I")
     assert desk.activation().unfilled == ()
+
+
+def test_an_incident_lists_the_hands_a_task_went_through_oldest_first() -> None:
+    desk = reported(make_plan(make_task("close-roads"), make_task("search")))
+    desk.answer(desk.of("police", "close-roads"), Answer.DECLINE)
+    found = desk.state.of_task(desk.activation().id, "close-roads")
+    assert [(a.department, a.task) for a in found] == [("police", "close-roads"), ("traffic", "close-roads")]

@@ -146,6 +146,19 @@ def test_the_same_alert_again_changes_nothing() -> None:
     assert (decision.incident, decision.entries, decision.orders) == (before, (), ())
 
 
+def test_other_news_under_the_same_alerts_name_is_still_heard() -> None:
+    desk = reported(PLAN, alert=make_alert(START), severity=Severity.MINOR)
+    desk.now += MINUTE
+    decision = desk.report(alert=make_alert(START), severity=Severity.EXTREME)
+    assert decision.outcome is Outcome.UPDATED
+    assert desk.activation().level == "I"
+
+
+def test_a_cancellation_that_wrongly_carries_the_alerts_own_name_is_still_heard() -> None:
+    desk = reported(PLAN, alert=make_alert(START))
+    assert desk.cancel(alert=make_alert(START)).outcome is Outcome.CANCELLED
+
+
 def test_a_report_of_another_status_cannot_touch_the_incident() -> None:
     desk = reported(PLAN)
     before = desk.state
@@ -184,12 +197,14 @@ def test_a_cancellation_stands_waiting_and_standby_plans_down_and_closes_the_inc
 
 def test_a_cancellation_asks_the_officer_about_an_activated_plan_and_changes_none_of_its_orders() -> None:
     desk = reported(PLAN)
-    decision = desk.cancel()
+    desk.now += MINUTE
+    decision = desk.cancel(alert=make_alert(START + timedelta(seconds=50)))
     assert decision.reason == "the duty officer decides whether to stand down: flood"
     assert desk.activation().state is ActivationState.ACTIVATED
     assert desk.of("police").state is AssignmentState.ISSUED
     [told] = desk.told(Entry.CANCEL_RECEIVED)
     assert (told.attention, told.detail["asked"]) == (True, ["flood"])
+    assert (told.occurred_at, told.by) == (START + timedelta(seconds=50), "weather-office")
     assert (desk.phase(), desk.state.cancelled) == (Phase.OPEN, True)
 
 
@@ -216,6 +231,17 @@ def test_a_cancellation_after_the_end_leaves_the_incident_closed() -> None:
     desk.cancel()
     assert desk.phase() is Phase.CLOSED
     assert len(desk.told(Entry.CLOSED)) == 1
+
+
+def test_a_cancellation_leaves_alone_what_was_stood_down_before() -> None:
+    desk = reported(ONCE_PLAN)
+    desk.command(StandDown)
+    stood_down_at = desk.activation().stood_down_at
+    desk.now += MINUTE
+    decision = desk.cancel(alert=make_alert(desk.now))
+    assert desk.activation().stood_down_at == stood_down_at
+    assert [entry.entry for entry in decision.entries] == [Entry.CANCEL_RECEIVED, Entry.CLOSED]
+    assert decision.released == ()
 
 
 def test_an_update_after_a_cancellation_speaks_of_an_incident_that_is_on_again() -> None:
@@ -248,7 +274,8 @@ def test_a_report_after_the_close_opens_the_incident_again_but_orders_nothing_by
     desk.now += MINUTE
     decision = desk.update(severity=Severity.EXTREME)
     assert decision.orders == ()
-    assert (desk.phase(), desk.state.closed_at) == (Phase.OPEN, None)
+    assert desk.phase() is Phase.OPEN
+    assert "closed_at=None" in repr(desk.state)
     assert desk.told(Entry.PLAN_MATCHED)[-1].attention
 
 

@@ -5,7 +5,7 @@ from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState, Answer, AssignmentState, Notice
 from services.domain.decision import Outcome
 from services.domain.incident import Phase
-from tests.domain.builders import HOUR, MINUTE, Desk, make_plan, make_role, make_task, measured, reported
+from tests.domain.builders import HOUR, MINUTE, Desk, make_plan, make_playbook, make_role, make_task, measured, reported
 
 ROLES = (make_role("cordon", "police", "traffic"), make_role("rescue", "fire", "utility", needed=2))
 TIDY = make_task("open-roads", stand_down=True)
@@ -99,6 +99,16 @@ def test_a_closed_incident_issues_nothing_any_more() -> None:
     desk.wait(HOUR)
     desk.answer(desk.assignments()[0], Answer.DELIVER)
     assert len(desk.orders) == sent
+
+
+def test_a_report_that_no_plan_answers_issues_nothing_in_a_closed_incident() -> None:
+    pump_out = make_task("pump-out", stand_down=True, when=measured("depth", 1))
+    plan = make_plan(make_task("close-roads"), pump_out)
+    desk = reported(plan, parameters={"depth": 0.5})
+    desk.command(Close)
+    desk.playbook = make_playbook(frozen=(plan,))
+    assert desk.update(parameters={"depth": 2.0}).orders == ()
+    assert desk.phase() is Phase.CLOSED
 
 
 def test_a_refused_answer_after_the_close_still_goes_back_to_the_department() -> None:

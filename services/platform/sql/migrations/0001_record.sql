@@ -35,6 +35,7 @@ CREATE TABLE reports (
     received_at timestamptz NOT NULL,
     UNIQUE (status, idempotency_key)
 );
+CREATE INDEX reports_incident ON reports (incident_id);
 COMMENT ON TABLE reports IS 'What came in over HTTP, byte for byte, and which incident it belongs to.';
 
 CREATE TABLE alerts (
@@ -201,6 +202,7 @@ COMMENT ON TABLE outbox IS 'Messages, written in the same statement as the state
 CREATE INDEX outbox_waiting ON outbox (incident_id, seq) WHERE published_at IS NULL;
 CREATE INDEX outbox_assignment ON outbox (assignment_id, seq) WHERE assignment_id IS NOT NULL;
 CREATE INDEX outbox_event ON outbox (event_id);
+CREATE INDEX outbox_to_be_decided ON outbox (published_at) WHERE type IN ('muster.incident', 'muster.command');
 
 CREATE TABLE dead_letters (
     id uuid PRIMARY KEY,
@@ -224,6 +226,7 @@ COMMENT ON TABLE dead_letters IS 'Messages that could not be read or are invalid
 CREATE TABLE epochs (
     namespace text PRIMARY KEY,
     epoch uuid NOT NULL,
-    begun_at timestamptz NOT NULL DEFAULT now()
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled boolean NOT NULL DEFAULT true
 );
 COMMENT ON TABLE epochs IS 'The broker''s life that is known here; another one on the broker tells that it has lost its data.';

@@ -1,0 +1,82 @@
+# Muster's two commands are `make drill` and `make test`; `make help` lists the others.
+# Needs Python 3.11 or newer and make; everything else is installed into .venv from PyPI.
+
+PYTHON ?= python3
+BROKERS ?= 3
+ARGS ?=
+
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+SYNCED := .venv/.synced
+LONGEST := 400
+COVERAGE := --cov=services/domain --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
+
+# The interpreter that make was given, never one that uv would fetch.
+export UV_PYTHON := $(BIN)/python
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+drill: setup ## Run the shipped chemical-release drill on embedded servers and print its report
+	@$(BIN)/muster drill run playbooks/drills/chemical-release.yaml $(ARGS)
+
+test: setup ## Run all tests but those that need Apache Kafka; ARGS="-k name" narrows it
+	@$(BIN)/pytest -m "not kafka" $(if $(ARGS),$(ARGS),$(COVERAGE))
+
+up: setup ## Start everything on this machine until Ctrl-C
+	@$(BIN)/muster up $(ARGS)
+
+check: lint format types layers lock schemas plans lengths ## Check code, contracts and plans; `make -k check` goes on after a finding
+
+lint: setup
+	@$(BIN)/ruff check
+
+format: setup
+	@$(BIN)/ruff format --check
+
+types: setup
+	@$(BIN)/mypy
+
+layers: setup
+	@$(BIN)/lint-imports
+
+lock: setup
+	@$(BIN)/uv lock --check
+
+schemas: setup
+	@$(BIN)/python -m schemas.generate --check
+
+plans: setup
+	@$(BIN)/python -m services.playbooks.check
+
+lengths:
+	@find schemas services tests -name '*.py' -exec awk \
+	  'FNR == $(LONGEST) + 1 {print FILENAME ": has more than $(LONGEST) lines"; long = 1} END {exit long}' {} +
+
+kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until Ctrl-C; needs Java 17 and Maven
+	@$(BIN)/python -m services.platform.embedded.apache --brokers $(BROKERS) --base-port 19092
+
+test-kafka: setup ## Run the tests that need Apache Kafka; needs Java 17 and Maven
+	@$(BIN)/pytest -m kafka $(ARGS)
+
+setup: $(SYNCED)
+
+$(SYNCED): pyproject.toml uv.lock Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Muster needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv or ensurepip: install them (Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$(UV_VERSION)" || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --frozen --quiet
+	@touch $@
+
+clean: ## Remove what make set up; the records under .muster are kept
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .muster/kafka-*

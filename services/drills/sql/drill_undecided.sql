@@ -1,0 +1,3 @@
+-- drill_undecided: lists injects of a drill that nobody has decided yet.
+SELECT inject FROM drill_injects AS i
+WHERE drill_id = $1 AND NOT EXISTS (SELECT FROM inbox WHERE inbox.event_id = i.event_id) ORDER BY played_at

@@ -1,0 +1,10 @@
+-- end_drill: notes ENDEX, why it came, and when the broker had the first order of each incident (outbox rows don't last).
+WITH first_orders AS (
+    SELECT incident_id, min(published_at) AS published_at FROM outbox
+    WHERE type = 'muster.assignment' AND incident_id IN (SELECT unnest(incident_ids) FROM drills WHERE id = $1)
+    GROUP BY incident_id
+), noted AS (
+    UPDATE drill_injects AS i SET first_order_at = $4::timestamptz + (f.published_at - $4::timestamptz) * $5::float8
+    FROM first_orders AS f WHERE i.drill_id = $1 AND i.inject = ANY ($6::text[]) AND i.incident_id = f.incident_id
+)
+UPDATE drills SET ended_at = $2, ending = $3 WHERE id = $1 AND ended_at IS NULL

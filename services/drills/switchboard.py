@@ -1,0 +1,102 @@
+"""The switchboard of a drill: the lines of all simulated departments over one connection to the broker.
+
+Thirty departments with a connection each would make a laptop's drill a test of its processor. Orders and answers
+still go over each department's own topics, and a line hears and says nothing but its department's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import UUID
+
+from schemas.envelope import ASSIGNMENT, Envelope
+from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, department_of, topic_name
+from services.platform.kafka import Record, publish_all
+from services.platform.runtime import Runtime
+
+GROUP = "drill-departments"
+
+Handle = Callable[[Sequence[Record]], Awaitable[None]]
+
+
+class Answer(Protocol):
+    """What a department hands over to be sent."""
+
+    @property
+    def incident_id(self) -> UUID:
+        """The key, so that the order of an incident is kept."""
+
+    @property
+    def envelope(self) -> Envelope:
+        """Its envelope."""
+
+    @property
+    def value(self) -> bytes:
+        """Its bytes."""
+
+
+class Switchboard:
+    """Gives each department a line; make it before the runtime starts."""
+
+    def __init__(self, runtime: Runtime, departments: Iterable[str]) -> None:
+        self._lines = {name: Line(runtime, name) for name in departments}
+        topics = [topic_name(ASSIGNMENTS, runtime.namespace, name) for name in self._lines]
+        runtime.consume(GROUP, self._hand_over, expected=ASSIGNMENT, topics=topics)
+
+    def line(self, department: str) -> "Line":
+        """Give a department's line, the transport of its client."""
+        return self._lines[department]
+
+    async def _hand_over(self, records: Sequence[Record]) -> None:
+        sorted_out: dict[str, list[Record]] = {}
+        for record in records:
+            sorted_out.setdefault(department_of(record.origin.topic), []).append(record)
+        await asyncio.gather(*(self._lines[name].hear(heard) for name, heard in sorted_out.items()))
+
+
+class Line:
+    """One department's way to its two topics; fits `services.departments.transport.Transport`."""
+
+    def __init__(self, runtime: Runtime, department: str) -> None:
+        self._runtime = runtime
+        self._topic = topic_name(ACKNOWLEDGEMENTS, runtime.namespace, department)
+        self._handle: Handle | None = None
+        self._picked_up = asyncio.Event()
+
+    async def hear(self, records: Sequence[Record]) -> None:
+        """Pass orders on; they wait for a department that isn't there yet, and end with one that has left."""
+        await self._picked_up.wait()
+        if self._handle is not None:
+            await self._handle(records)
+
+    @asynccontextmanager
+    async def connect(self, handle: Handle) -> "AsyncIterator[Line]":
+        """Take the department's orders from now on."""
+        self._handle = handle
+        self._picked_up.set()
+        try:
+            yield self
+        finally:
+            await self.stop_reading()
+
+    @asynccontextmanager
+    async def visit(self, handle: Handle) -> "AsyncIterator[Line]":
+        """Be there to send only: a drill's departments stay from its start to its end."""
+        del handle
+        yield self
+
+    async def send(self, answers: Sequence[Answer]) -> list[BaseException | None]:
+        """Publish answers and wait for the broker to have them."""
+        return await publish_all(
+            self._runtime.broker,
+            [(self._topic, str(each.incident_id).encode(), each.value, each.envelope.headers()) for each in answers],
+        )
+
+    async def stop_reading(self) -> None:
+        """Take no more orders."""
+        self._handle = None
+
+    async def lost(self) -> None:
+        """Never return: the runtime mends its own connection."""
+        await asyncio.Event().wait()

@@ -1,0 +1,142 @@
+"""What a drill's report calls things, in both languages."""
+
+from datetime import timedelta
+
+from schemas.base import Text
+from schemas.drill import Content, Form, Segment
+from schemas.timeline import Entry
+from services.domain.segments import NEVER, Quantile
+from services.drills.record import Ending
+
+
+def _text(en: str, zh: str) -> Text:
+    return Text(en=en, zh=zh)
+
+
+SEGMENTS = {
+    Segment.ALARM_TRANSFER: _text("Alarm transfer", "报警传输"),
+    Segment.ALARM_ANSWERING: _text("Alarm answering", "接警"),
+    Segment.ALARM_PROCESSING: _text("Alarm processing", "处警"),
+    Segment.ALARM_HANDLING: _text("Alarm handling", "接处警合计"),
+    Segment.TURNOUT: _text("Turnout", "出动准备"),
+    Segment.TRAVEL: _text("Travel", "赶赴现场"),
+    Segment.MOBILIZATION: _text("Mobilization", "总动员"),
+}
+SPANS = {
+    Segment.ALARM_TRANSFER: _text("source sent to broker", "信息发出至平台收到"),
+    Segment.ALARM_ANSWERING: _text("broker to accepted", "平台收到至受理"),
+    Segment.ALARM_PROCESSING: _text("accepted to first order published", "受理至首个任务下达"),
+    Segment.ALARM_HANDLING: _text("the three before, together", "前三段之和"),
+    Segment.TURNOUT: _text("order received to committed or started", "收到任务至确认承担或开始"),
+    Segment.TRAVEL: _text("started to on scene", "出发至到达现场"),
+    Segment.MOBILIZATION: _text("alarm handling and turnout", "接处警加出动准备"),
+}
+ENDINGS = {
+    Ending.FINISHED: _text("everything was done", "全部任务完成"),
+    Ending.TIME_OVER: _text("its time was over", "演练时间到"),
+    Ending.STOPPED: _text("stopped by a person", "人工终止"),
+    Ending.FAILED: _text("broke off", "异常中断"),
+    None: _text("still running", "进行中"),
+}
+ENTRIES = {
+    Entry.REPORTED: _text("Incident reported", "事件报告"),
+    Entry.UPDATED: _text("Report updated", "事件续报"),
+    Entry.REPEATED: _text("Late report noted", "迟到报告已记录"),
+    Entry.CANCEL_RECEIVED: _text("Cancellation received", "收到撤销"),
+    Entry.JOINED: _text("Joined to a response", "并入处置"),
+    Entry.NO_PLAN: _text("No plan matched", "无匹配预案"),
+    Entry.PLAN_MATCHED: _text("Plan matched", "匹配预案"),
+    Entry.CONFIRMATION_OVERDUE: _text("Confirmation overdue", "启动确认超时"),
+    Entry.ACTIVATED: _text("Plan activated", "预案启动"),
+    Entry.STANDBY: _text("Plan on standby", "预案待命"),
+    Entry.LEVEL_CHANGED: _text("Level changed", "响应级别调整"),
+    Entry.LEVEL_SUGGESTED: _text("Level suggested", "建议调整级别"),
+    Entry.STOOD_DOWN: _text("Plan stood down", "响应终止"),
+    Entry.CLOSED: _text("Incident closed", "事件关闭"),
+    Entry.ISSUED: _text("Order issued", "任务下达"),
+    Entry.DELIVERED: _text("Order received", "任务送达"),
+    Entry.ACKNOWLEDGED: _text("Order seen", "任务已阅"),
+    Entry.COMMITTED: _text("Committed", "确认承担"),
+    Entry.DECLINED: _text("Declined", "拒绝承担"),
+    Entry.STARTED: _text("Started", "开始执行"),
+    Entry.ARRIVED: _text("On scene", "到达现场"),
+    Entry.PROGRESSED: _text("Progress", "进展"),
+    Entry.COMPLETED: _text("Completed", "完成"),
+    Entry.FAILED: _text("Failed", "未能完成"),
+    Entry.CANCELLED: _text("Cancelled", "取消"),
+    Entry.SUPERSEDED: _text("Superseded", "已由他方承担"),
+    Entry.EXPIRED: _text("Expired unanswered", "无应答失效"),
+    Entry.DELEGATED: _text("Handed over", "转交"),
+    Entry.BLOCKED: _text("Obstacle reported", "上报受阻"),
+    Entry.OBSTACLE_TAKEN: _text("Obstacle taken on", "受阻事项已接手"),
+    Entry.OBSTACLE_RESOLVED: _text("Obstacle resolved", "受阻事项已解决"),
+    Entry.OVERDUE: _text("Deadline missed", "超过时限"),
+    Entry.REMINDED: _text("Reminded", "催办"),
+    Entry.ESCALATED: _text("Escalated", "升级"),
+    Entry.UNFILLED: _text("Nobody left to call", "无可替补单位"),
+    Entry.ANSWER_REFUSED: _text("Answer refused", "应答被拒"),
+    Entry.COMMAND_REFUSED: _text("Command refused", "指令被拒"),
+}
+STEPS = {
+    "remind": _text("reminder", "催办"),
+    "deputy": _text("to the deputy", "转副职或替补单位"),
+    "superior": _text("to the superior", "报上级"),
+    "duty_officer": _text("to the duty officer", "报值班领导"),
+    "acknowledge": _text("to answer", "应答"),
+    "start": _text("to start", "开始"),
+    "complete": _text("to complete", "完成"),
+}
+CONTENTS = {
+    Content.COMPREHENSIVE: _text("comprehensive", "综合演练"),
+    Content.SINGLE_ITEM: _text("single-item", "单项演练"),
+}
+FORMS = {Form.LIVE: _text("live", "实战演练"), Form.TABLETOP: _text("tabletop", "桌面演练")}
+OUTCOMES = {
+    "activated": _text("plan activated", "预案启动"),
+    "standby": _text("plan on standby", "预案待命"),
+    "awaiting_confirmation": _text("awaits the duty officer", "待值班领导确认"),
+    "joined": _text("joined a response", "并入处置"),
+    "no_plan": _text("no plan answers it", "无匹配预案"),
+    "updated": _text("picture updated", "态势更新"),
+}
+VERDICTS = {
+    "met": _text("met", "达到"),
+    "not_met": _text("not met", "未达到"),
+    "not_observed": _text("not observed", "未观察到"),
+}
+NEVER_TEXT = _text("never", "从未")
+NONE_YET = "–"
+
+
+def span(value: timedelta) -> str:
+    """Write a span of time so that it is read at a glance: ``4.2 s``, ``31 s``, ``3:07``, ``1:05:00``."""
+    seconds = value.total_seconds()
+    if abs(seconds) < _EXACT_BELOW:
+        return f"{seconds:.1f} s"
+    if abs(seconds) < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, seconds_left = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours}:{minutes_left:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
+
+
+_EXACT_BELOW = 9.95
+
+
+def quantile(value: Quantile, needs: int, language: str = "en") -> str:
+    """Write a percentile: a time, that it is never, or, as ``n<10``, how many it would need to be told."""
+    if value is None:
+        return f"n<{needs}"
+    return str(getattr(NEVER_TEXT, language)) if value is NEVER else span(value)
+
+
+def share(value: float | None) -> str:
+    """Write a share as a whole percentage, rounded so that only all is 100 % and only none is 0 %."""
+    if value is None:
+        return NONE_YET
+    percent = round(value * 100)
+    if value < 1:
+        percent = min(percent, 99)
+    if value > 0:
+        percent = max(percent, 1)
+    return f"{percent} %"

@@ -1,0 +1,262 @@
+"""The way in over HTTP: reports, CAP alerts and duty officers' decisions, and a minimal read of what became of them.
+
+Sources: RFC 9110 (status codes), RFC 9457 (problem documents), draft-ietf-httpapi-idempotency-key-header-07. That
+draft answers a key used for another body with 422; here it is 409, as 422 means a body that can't be taken.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+from pydantic import BaseModel, ValidationError
+
+from schemas.base import Id
+from schemas.envelope import explain
+from services.intake.accept import Accepted, ConflictError, Intake, InvalidError
+from services.intake.body import JSON, XML, MalformedError, read_body, read_key, read_object
+from services.intake.cap import parse_cap
+from services.intake.cap_error import CapError
+from services.intake.commands_in import read_command
+from services.intake.letters import keep
+from services.intake.openapi import cap_body, command_body, describe, report_body
+from services.intake.problem import ProblemError, add_problems, documented
+from services.intake.report_in import ReportIn
+from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
+from services.platform.postgres import TRANSIENT
+
+DATABASE_WITHIN = 2.0
+"""Seconds within which the database must answer for intake to be ready."""
+REPORTS = Counter(
+    "muster_intake_requests_total", "Reports and commands that came in over HTTP.", ["namespace", "origin", "outcome"]
+)
+
+_S = HTTPStatus
+_TAKEN: dict[int | str, dict[str, Any]] = documented(
+    _S.BAD_REQUEST,
+    _S.CONFLICT,
+    _S.REQUEST_ENTITY_TOO_LARGE,
+    _S.UNSUPPORTED_MEDIA_TYPE,
+    _S.UNPROCESSABLE_ENTITY,
+)
+
+
+class Answer(BaseModel):
+    """What a report or command came to: ``repeated`` tells that it was accepted before."""
+
+    incident_id: UUID
+    event_id: UUID
+    repeated: bool
+
+
+class Health(BaseModel):
+    """Whether the process lives, or is ready; ``checks`` names what readiness hangs on."""
+
+    ok: bool
+    checks: dict[str, bool] = {}
+
+
+def make_app(
+    intake: Intake,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    readiness: Callable[[], Mapping[str, bool]],
+    *,
+    version: str = "0.1.0",
+) -> FastAPI:
+    """Make the application. ``readiness`` names the process's own conditions; the database is asked besides.
+
+    When it stops it waits for what is being published, so stop it before the broker and the pool.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await intake.drain()
+
+    app = FastAPI(
+        lifespan=lifespan,
+        title="Muster intake",
+        version=version,
+        description=f"Reports, alerts and decisions of the {intake.namespace.value} namespace.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    add_problems(app)
+    _add_intake(app, intake, pool)
+    _add_reading(app, intake, pool)
+    _add_health(app, pool, readiness)
+    describe(app)
+    return app
+
+
+def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    repeated = {"model": Answer, "description": "It was accepted before; this is the answer given then."}
+    responses: dict[int | str, dict[str, Any]] = {200: repeated, **_TAKEN}
+
+    @app.post("/v1/incidents", status_code=202, response_model=Answer, responses=responses,
+              openapi_extra=report_body(), operation_id="report_incident")  # fmt: skip
+    async def report_incident(request: Request) -> Response:
+        """Report an incident, an update or a cancellation, as JSON."""
+        return await _report(intake, pool, request, JSON, _from_json)
+
+    @app.post("/v1/cap", status_code=202, response_model=Answer, responses=responses,
+              openapi_extra=cap_body(), operation_id="report_cap")  # fmt: skip
+    async def report_cap(request: Request) -> Response:
+        """Report an incident, an update or a cancellation, as a CAP alert."""
+        return await _report(intake, pool, request, XML, _from_cap)
+
+    @app.post("/v1/incidents/{incident_id}/commands", status_code=202, response_model=Answer,
+              responses=responses | documented(_S.NOT_FOUND), openapi_extra=command_body(),
+              operation_id="command_incident")  # fmt: skip
+    async def command_incident(incident_id: Id, request: Request) -> Response:
+        """Decide something about an incident, as its duty officer."""
+        return await _command(intake, pool, request, incident_id)
+
+
+def _add_reading(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    @app.get("/v1/incidents", responses=documented(_S.UNPROCESSABLE_ENTITY), operation_id="list_incidents")
+    async def incidents(limit: Annotated[int, Query(ge=1, le=500)] = 100, closed: bool = True) -> IncidentList:
+        """List incidents, latest report first; ``closed=false`` leaves out those that are over."""
+        return await list_incidents(pool, intake.namespace, closed=closed, at_most=limit)
+
+    @app.get("/v1/incidents/{incident_id}", operation_id="show_incident",
+             responses=documented(_S.NOT_FOUND, _S.UNPROCESSABLE_ENTITY))  # fmt: skip
+    async def incident(incident_id: Id) -> IncidentView:
+        """Show one incident: its report, activations, assignments with their times, obstacles and timeline."""
+        found = await show_incident(pool, intake.namespace, incident_id)
+        if found is None:
+            raise _unknown(incident_id, intake)
+        return found
+
+
+def _add_health(
+    app: FastAPI, pool: "asyncpg.Pool[asyncpg.Record]", readiness: Callable[[], Mapping[str, bool]]
+) -> None:
+    @app.get("/health/live", operation_id="live")
+    async def live() -> Health:
+        """Say that the process runs."""
+        return Health(ok=True)
+
+    @app.get("/health/ready", operation_id="ready", response_model=Health,
+             responses={503: {"model": Health, "description": "Not ready; the checks say why."}})  # fmt: skip
+    async def ready() -> Response:
+        """Say whether reports can be taken in now."""
+        checks = {**readiness(), "database": await _answers(pool)}
+        health = Health(ok=all(checks.values()), checks=checks)
+        return JSONResponse(health.model_dump(), 200 if health.ok else 503)
+
+    @app.get("/metrics", operation_id="metrics", response_class=Response,
+             responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}})  # fmt: skip
+    async def metrics() -> Response:
+        """Give the process's counters to Prometheus."""
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _answers(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
+    try:
+        async with asyncio.timeout(DATABASE_WITHIN):
+            await pool.fetchval("SELECT 1")
+    except (asyncpg.PostgresError, *TRANSIENT):
+        return False
+    return True
+
+
+async def _report(
+    intake: Intake,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    request: Request,
+    media_types: tuple[str, ...],
+    read: Callable[[Intake, bytes], ReportIn],
+) -> Response:
+    origin = f"http:{request.url.path}"
+    key = read_key(request)
+    content_type, body = await read_body(request, media_types)
+    if key is None and media_types is XML:
+        key = hashlib.sha256(body).hexdigest()
+    try:
+        accepted = await intake.accept(
+            read(intake, body), origin=origin, idempotency_key=key, content_type=content_type, body=body
+        )
+    except ConflictError as error:
+        raise _refused(intake, origin, _S.CONFLICT, error) from None
+    except (CapError, MalformedError, InvalidError) as error:
+        headers = {"content-type": content_type} | ({"idempotency-key": key} if key else {})
+        letter = await keep(pool, intake.namespace, origin=origin, body=body, headers=headers, reason=str(error))
+        raise _refused(intake, origin, _status_of(error), error, letter) from None
+    return _taken(intake, origin, accepted)
+
+
+def _from_json(intake: Intake, body: bytes) -> ReportIn:
+    del intake
+    try:
+        return ReportIn.model_validate(read_object(body))
+    except ValidationError as error:
+        raise InvalidError(explain(error)) from None
+
+
+def _from_cap(intake: Intake, body: bytes) -> ReportIn:
+    return parse_cap(body, reported_at=intake.clock.now())
+
+
+async def _command(
+    intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", request: Request, incident_id: UUID
+) -> Response:
+    origin = "http:/v1/incidents/commands"
+    key = read_key(request)
+    content_type, body = await read_body(request, JSON)
+    try:
+        command = read_command(read_object(body), incident_id, intake.clock.now())
+        known = await find_status(pool, intake.namespace, incident_id)
+        if known is None:
+            raise _unknown(incident_id, intake)
+        if known is not command.status:
+            raise InvalidError(f"status: the incident's is {known.value}, the command says {command.status.value}")
+        accepted = await intake.command(
+            command,
+            origin=f"http:/v1/incidents/{incident_id}/commands",
+            idempotency_key=key,
+            content_type=content_type,
+            body=body,
+        )
+    except (ConflictError, MalformedError, InvalidError) as error:
+        raise _refused(intake, origin, _status_of(error), error) from None
+    return _taken(intake, origin, accepted)
+
+
+def _status_of(error: Exception) -> HTTPStatus:
+    if isinstance(error, ConflictError):
+        return _S.CONFLICT
+    if isinstance(error, MalformedError) or (isinstance(error, CapError) and error.malformed):
+        return _S.BAD_REQUEST
+    return _S.UNPROCESSABLE_ENTITY
+
+
+_KINDS = {_S.CONFLICT: "conflict", _S.BAD_REQUEST: "malformed", _S.UNPROCESSABLE_ENTITY: "invalid"}
+
+
+def _refused(
+    intake: Intake, origin: str, status: HTTPStatus, error: Exception, letter: UUID | None = None
+) -> ProblemError:
+    REPORTS.labels(intake.namespace.value, origin, _KINDS[status]).inc()
+    return ProblemError(status, str(error), kind=_KINDS[status], dead_letter=letter)
+
+
+def _unknown(incident_id: UUID, intake: Intake) -> ProblemError:
+    detail = f"incident {incident_id}: there is none in the {intake.namespace.value} namespace; see GET /v1/incidents"
+    return ProblemError(_S.NOT_FOUND, detail, kind="unknown-incident")
+
+
+def _taken(intake: Intake, origin: str, accepted: Accepted) -> Response:
+    REPORTS.labels(intake.namespace.value, origin, "repeated" if accepted.repeated else "accepted").inc()
+    answer = Answer(incident_id=accepted.incident_id, event_id=accepted.event_id, repeated=accepted.repeated)
+    location = {"Location": f"/v1/incidents/{accepted.incident_id}"}
+    return JSONResponse(answer.model_dump(mode="json"), 200 if accepted.repeated else 202, location)

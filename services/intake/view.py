@@ -1,0 +1,143 @@
+"""What has become of incidents, read from the record: the minimum a sender or a script asks for."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel, Field
+
+from schemas.envelope import COMMAND
+from schemas.incident import IncidentReport
+from schemas.timeline import TimelineEntry
+from schemas.vocabulary import Namespace, Status
+from services.domain.incident import Activation, Assignment, Incident, Obstacle
+from services.platform.decider import statuses
+from services.platform.records import load
+
+TIMELINE_AT_MOST = 1_000
+"""Most timeline entries given with one incident: the newest ones."""
+ACCEPTED = "accepted"
+"""The phase of an incident whose report is kept and not decided yet."""
+
+_LIST = (
+    "SELECT id, status, phase, reported_at, cancelled, closed_at, report ->> 'event' AS event,"
+    " report ->> 'headline' AS headline, report ->> 'severity' AS severity,"
+    " ARRAY(SELECT plan FROM activations WHERE incident_id = incidents.id ORDER BY matched_at, id) AS plans"
+    " FROM incidents WHERE status = ANY ($1) AND ($2 OR phase <> 'closed') ORDER BY reported_at DESC, id DESC LIMIT $3"
+)
+_WAITING = (
+    "SELECT reports.status, received_at, value FROM reports LEFT JOIN outbox USING (event_id)"
+    " WHERE reports.incident_id = $1 AND reports.status = ANY ($2) AND type IS DISTINCT FROM $3"
+    " ORDER BY received_at LIMIT 1"
+)
+_TIMELINE = (
+    "SELECT * FROM (SELECT * FROM timeline WHERE incident_id = $1 ORDER BY recorded_at DESC, entry_id DESC LIMIT $2)"
+    " AS newest ORDER BY recorded_at, entry_id"
+)
+
+
+class IncidentLine(BaseModel):
+    """One incident in a list; ``plans`` names its activations' plans, first matched first."""
+
+    id: UUID
+    status: Status
+    phase: str
+    reported_at: datetime
+    cancelled: bool
+    closed_at: datetime | None
+    event: str | None
+    headline: str | None
+    severity: str | None
+    plans: list[str]
+
+
+class IncidentList(BaseModel):
+    """Incidents, latest report first."""
+
+    incidents: list[IncidentLine]
+
+
+class IncidentView(BaseModel):
+    """One incident with all that hangs on it; ``timeline`` holds its newest entries, oldest first.
+
+    While its first report waits for a decision the phase is ``accepted``, and nothing hangs on it yet.
+    """
+
+    id: UUID
+    status: Status
+    phase: str
+    reported_at: datetime
+    cancelled: bool = False
+    joined_to: UUID | None = None
+    closed_at: datetime | None = None
+    report: IncidentReport | None = None
+    activations: list[Activation] = Field(default_factory=list)
+    assignments: list[Assignment] = Field(default_factory=list)
+    obstacles: list[Obstacle] = Field(default_factory=list)
+    timeline: list[TimelineEntry] = Field(default_factory=list)
+
+
+async def list_incidents(
+    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, *, closed: bool, at_most: int
+) -> IncidentList:
+    """List a namespace's incidents, those that are closed only when asked to."""
+    rows = await pool.fetch(_LIST, statuses(namespace), closed, at_most)
+    return IncidentList(incidents=[IncidentLine(**row) for row in rows])
+
+
+async def find_status(pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, incident_id: UUID) -> Status | None:
+    """Say which status an incident has, decided or not yet; None when this namespace knows of none."""
+    wanted = statuses(namespace)
+    found = await pool.fetchval("SELECT status FROM incidents WHERE id = $1 AND status = ANY ($2)", incident_id, wanted)
+    if found is None:
+        row = await pool.fetchrow(_WAITING, incident_id, wanted, COMMAND)
+        found = row["status"] if row else None
+    return None if found is None else Status(found)
+
+
+async def show_incident(
+    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, incident_id: UUID
+) -> IncidentView | None:
+    """Read one incident whole; None when this namespace knows of none."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        incident = (await load(connection, [incident_id])).get(incident_id)
+        if incident is None:
+            row = await connection.fetchrow(_WAITING, incident_id, statuses(namespace), COMMAND)
+            return None if row is None else _waiting(incident_id, row)
+        if Namespace.of(incident.status) is not namespace:
+            return None
+        return _view(incident, await connection.fetch(_TIMELINE, incident_id, TIMELINE_AT_MOST))
+
+
+def _waiting(incident_id: UUID, row: asyncpg.Record) -> IncidentView:
+    report = None if row["value"] is None else IncidentReport.model_validate_json(row["value"])
+    return IncidentView(
+        id=incident_id,
+        status=row["status"],
+        phase=ACCEPTED,
+        reported_at=row["received_at"] if report is None else report.reported_at,
+        report=report,
+    )
+
+
+def _view(incident: Incident, timeline: Sequence[asyncpg.Record]) -> IncidentView:
+    return IncidentView(
+        id=incident.id,
+        status=incident.status,
+        phase=incident.phase,
+        reported_at=incident.reported_at,
+        cancelled=incident.cancelled,
+        joined_to=incident.joined_to,
+        closed_at=incident.closed_at,
+        report=incident.report,
+        activations=list(incident.activations.values()),
+        assignments=list(incident.assignments.values()),
+        obstacles=list(incident.obstacles.values()),
+        timeline=[_entry(row) for row in timeline],
+    )
+
+
+def _entry(row: asyncpg.Record) -> TimelineEntry:
+    return TimelineEntry(**{**row, "detail": json.loads(row["detail"])})

@@ -1,0 +1,127 @@
+"""Nothing is lost and nothing happens twice while processes die and the broker forgets."""
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.platform.embedded.apache import ApacheKafka
+from services.platform.embedded.broker import EmbeddedBroker
+from services.platform.postgres import Pool
+from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, unsettled
+from tests.services.support import publish_shipped
+
+SETTLE = 150
+"""Seconds that everything may take to come to rest once reports end."""
+
+
+@pytest.fixture
+async def books(pool: Pool, database: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection of the auditors' own, to a database with the shipped plans in force."""
+    await publish_shipped(pool)
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+async def come_to_rest(connection: "asyncpg.Connection[asyncpg.Record]", reporters: Reporters) -> None:
+    for _ in range(SETTLE * 2):
+        left = await unsettled(connection, reporters)
+        if not left:
+            return
+        await asyncio.sleep(0.5)
+    pytest.fail(f"not at rest after {SETTLE} s: {left}")
+
+
+async def doctor(database: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.cli", "doctor", "--invariants", "--json"),
+        cwd=REPO,
+        env={"MUSTER_DATABASE": database, "PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+async def kill_in_turn(fleet: Fleet, *, every: float, seed: int) -> int:
+    """Kill one copy of each service in turn and start it again, until cancelled."""
+    chance = random.Random(seed)
+    kills = 0
+    try:
+        while True:
+            services = sorted({service for service, _ in fleet.members})
+            chance.shuffle(services)
+            for service in services:
+                member = (service, chance.randrange(2))
+                await asyncio.sleep(every)
+                await fleet.kill(member)
+                kills += 1
+                await fleet.start(member)
+    except asyncio.CancelledError:
+        return kills
+
+
+@pytest.mark.kafka
+async def test_killed_copies_lose_nothing_on_apache_kafka(
+    books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path
+) -> None:
+    """2,000 incidents over three brokers while a copy of each service is killed with -9 every few seconds."""
+    cluster = ApacheKafka(tmp_path / "kafka", brokers=3)
+    kafka = await cluster.start()
+    fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_REPLICATION="3")
+    reporters, departments = Reporters(fleet.intakes), Departments(kafka, idempotent=True)
+    try:
+        await fleet.start_all()
+        async with departments.listening():
+            killer = asyncio.create_task(kill_in_turn(fleet, every=3, seed=7))
+            await reporters.report(2_000, per_second=25)
+            killer.cancel()
+            kills = await killer
+            await come_to_rest(books, reporters)
+        assert len(reporters.taken) == 2_000
+        assert kills >= 8
+        findings = await audit(books, reporters, departments)
+        assert not findings, findings[:10]
+        print(await doctor(database))
+        assert await fleet.stop_all() < 15
+    finally:
+        await fleet.stop_all()
+        await cluster.stop()
+
+
+async def test_broker_that_forgets_everything_loses_nothing(
+    books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path
+) -> None:
+    """The embedded broker dies with all it held, twice, in the middle of 200 incidents; processes die beside it."""
+    server = EmbeddedBroker(tmp_path / "broker")
+    kafka = await server.start()
+    fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_EMBEDDED_BROKER="true")
+    reporters, departments = Reporters(fleet.intakes), Departments(kafka, idempotent=False)
+    try:
+        await fleet.start_all()
+        async with departments.listening():
+            reporting = asyncio.create_task(reporters.report(200, per_second=15))
+            for _ in range(2):
+                await asyncio.sleep(4)
+                server.kill()
+                await fleet.kill(("dispatch", 0))
+                await asyncio.sleep(1)
+                await server.start()
+                await fleet.start(("dispatch", 0))
+            await reporting
+            await come_to_rest(books, reporters)
+        assert len(reporters.taken) == 200
+        findings = await audit(books, reporters, departments)
+        assert not findings, findings[:10]
+        await doctor(database)
+        assert await fleet.stop_all() < 15
+    finally:
+        await fleet.stop_all()
+        await server.stop()
