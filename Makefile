@@ -56,7 +56,7 @@ plans: setup
 	@$(BIN)/python -m services.playbooks.check
 
 lengths:
-	@find schemas services tests -name '*.py' -exec awk \
+	@find schemas services -name '*.py' -exec awk \
 	  'FNR == $(LONGEST) + 1 {print FILENAME ": has more than $(LONGEST) lines"; long = 1} END {exit long}' {} +
 
 kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until Ctrl-C; needs Java 17 and Maven
@@ -68,7 +68,7 @@ test-kafka: setup ## Run the tests that need Apache Kafka; needs Java 17 and Mav
 setup: $(SYNCED)
 
 $(SYNCED): pyproject.toml uv.lock Makefile
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Muster needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv or ensurepip: install them (Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }

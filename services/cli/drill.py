@@ -15,7 +15,7 @@ import typer
 
 from schemas.drill import MAX_SPEED, Pace, ParticipantRule
 from schemas.vocabulary import Namespace
-from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
+from services.cli.output import JsonFlag, aside, console, print_json, print_table, run
 from services.cli.plan import load_folder
 from services.cli.processes import ATTACH, make_runtime
 from services.cli.servers import DATA
@@ -96,9 +96,9 @@ def _load(file: Path, playbooks: Path) -> Scenario:
     try:
         return load_scenario(file, plans, directory)
     except PlaybookError as error:
-        for problem in error.problems[1:]:
+        for problem in error.problems:
             aside.print(str(problem), style="red", soft_wrap=True, markup=False)
-        fail(str(error.problems[0]))
+        raise typer.Exit(1) from None
 
 
 async def _play(runtime: Runtime, scenario: Scenario, seed: int, speed: float, screen: Screen) -> tuple[UUID, Ending]:

@@ -108,7 +108,7 @@ def list_incidents(
         print_json(found)
         return
     rows = [
-        (item["id"], item["status"], item["phase"], item["event"], ", ".join(item["plans"]), item["reported_at"])
+        (item["id"], item["status"], item["phase"], item["event"], ", ".join(item["plans"]), _day(item["reported_at"]))
         for item in found["incidents"]
     ]
     print_table("Incidents", ("incident", "status", "phase", "event", "plans", "reported"), rows)
@@ -133,7 +133,7 @@ def show(
         entry["activation_id"]: entry["reason"] for entry in found["timeline"] if entry["entry"] == "plan_matched"
     }
     rows = [
-        (a["plan"], a["version"], a["state"], a["level"], matched.get(a["id"]), a["activated_at"])
+        (a["plan"], a["version"], a["state"], a["level"], matched.get(a["id"]), _day(a["activated_at"]))
         for a in found["activations"]
     ]
     print_table("Plans", ("plan", "version", "state", "level", "why", "activated"), rows)
@@ -152,6 +152,10 @@ def show(
             for e in found["timeline"]
         ],
     )
+
+
+def _day(moment: str | None) -> str | None:
+    return moment[:19].replace("T", " ") if moment else None
 
 
 def _clock(moment: str | None) -> str | None:

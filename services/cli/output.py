@@ -9,15 +9,19 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import typer
 import uvloop
 from pydantic_core import to_json
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.errors import MusterError
 
+_WIDE = 180
+"""Columns of a table that goes into a file or a pipe."""
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 """Results, on stdout."""
 aside = Console(stderr=True, highlight=False)
 """Progress and explanations, on stderr."""
@@ -30,9 +34,9 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table; None is shown as a dash."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*("–" if cell is None else str(cell) for cell in row))
     console.print(table)

@@ -145,11 +145,13 @@ class Decider:
         playbook: Playbook,
     ) -> dict[str, Opening]:
         keys: set[str] = set()
+        latest = {incident_id: incident.report for incident_id, incident in known.items()}
         for incoming in batch:
             if isinstance(incoming.event, Reported):
-                before = known.get(incoming.incident_id)
+                before = latest.get(incoming.incident_id)
                 told = incoming.event.report
-                keys |= _group_keys(playbook, merge(before.report, told) if before else told)
+                latest[incoming.incident_id] = told = merge(before, told) if before else told
+                keys |= _group_keys(playbook, told)
         if not keys:
             return {}
         # Always after the incidents' own locks and in one order, so that no two workers can wait for each other.
@@ -235,8 +237,9 @@ class _Work:
         self._openings |= decision.opened
         self._opened |= decision.opened
         for key in decision.released:
-            self._openings.pop(key, None)
-            self._opened.pop(key, None)
+            for openings in (self._openings, self._opened):
+                if key in openings and openings[key].incident_id == incident_id:
+                    del openings[key]
             self._released.append((key, incident_id))
         self._gather(decision, now)
         self.settled.decisions.append(decision)

@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
@@ -25,19 +25,29 @@ COMMAND = (sys.executable, "-c", "from services.cli.drill import app; app(prog_n
 SPEED = 120
 AT_MOST = 150.0
 """Seconds after which a run is taken for stuck."""
-WITH_STATUS = ("incidents", "activations", "assignments", "obstacles", "timeline", "inbox", "outbox", "drills", "drill_injects")
+WITH_STATUS = (
+    "incidents",
+    "activations",
+    "assignments",
+    "obstacles",
+    "timeline",
+    "inbox",
+    "outbox",
+    "drills",
+    "drill_injects",
+)
 
 TURNOUT = """
 SELECT count(*) AS n, count(*) FILTER (WHERE took = 'Infinity') AS never,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY took) AS p50, percentile_disc(0.9) WITHIN GROUP (ORDER BY took) AS p90,
     avg((took <= 80)::int)::float8 AS within
 FROM (
-    SELECT CASE WHEN num_nonnulls(committed_at, started_at) = 0 THEN 'Infinity'
-        ELSE extract(epoch FROM least(committed_at, started_at) - coalesce(delivered_at, issued_at)) END AS took
+    SELECT CASE WHEN num_nonnulls(a.committed_at, a.started_at) = 0 THEN 'Infinity'
+        ELSE extract(epoch FROM least(a.committed_at, a.started_at) - coalesce(a.delivered_at, a.issued_at)) END AS took
     FROM assignments AS a JOIN drills AS d ON a.incident_id = ANY (d.incident_ids)
     WHERE d.id = $1 AND a.issued_at < d.ended_at
-      AND (num_nonnulls(committed_at, started_at) > 0
-        OR (declined_at IS NULL AND failed_at IS NULL AND least(a.ended_at, d.ended_at) >= acknowledge_by))
+      AND (num_nonnulls(a.committed_at, a.started_at) > 0
+        OR (a.declined_at IS NULL AND a.failed_at IS NULL AND least(a.ended_at, d.ended_at) >= acknowledge_by))
 ) AS spans
 """
 """Turnout by Postgres's own percentiles, independent of the engine's."""
@@ -95,8 +105,6 @@ async def count_records(address: str) -> dict[str, int]:
         counts = {}
         for topic in await consumer.topics():
             partitions = consumer.partitions_for_topic(topic) or set()
-            from aiokafka import TopicPartition
-
             ends = await consumer.end_offsets([TopicPartition(topic, partition) for partition in partitions])
             counts[topic] = sum(ends.values())
         return counts
@@ -158,7 +166,9 @@ async def test_silence_is_followed_up_to_the_deputy(played: Played, record: "asy
 async def test_an_obstacle_has_an_owner_and_is_closed_in_the_record(
     played: Played, record: "asyncpg.Connection[Any]"
 ) -> None:
-    (row,) = await record.fetch("SELECT * FROM obstacles WHERE incident_id = ANY ($1::uuid[])", played.first["incidents"])
+    (row,) = await record.fetch(
+        "SELECT * FROM obstacles WHERE incident_id = ANY ($1::uuid[])", played.first["incidents"]
+    )
     assert row["department"] == "district-office"
     assert row["description"].startswith("46 residents of the care home")
     assert row["owner"] == "Exercise controller, as duty officer"
@@ -267,12 +277,17 @@ def test_an_unknown_drill_ends_with_one_line(played: Played) -> None:
     assert "there is none on record" in done.stderr
 
 
-def test_a_drill_that_cannot_be_read_ends_with_one_line(tmp_path: Path) -> None:
+def test_a_drill_that_cannot_be_read_ends_with_a_line_for_each_mistake(tmp_path: Path) -> None:
     file = tmp_path / "drill.yaml"
-    file.write_text((REPOSITORY / DRILL).read_text(encoding="utf-8").replace("speed: 60 ", "sped: 60 "), encoding="utf-8")
+    file.write_text(
+        (REPOSITORY / DRILL).read_text(encoding="utf-8").replace("speed: 60 ", "sped: 60 "), encoding="utf-8"
+    )
     done = muster("run", str(file), data=tmp_path)
     assert done.returncode == 1
-    assert f'{file}:15: sped: unknown key "sped"; did you mean "speed"?' in done.stderr
+    assert done.stderr.splitlines() == [
+        f"{file}:3: speed: is missing; write `speed:` here",
+        f'{file}:14: sped: unknown key "sped"; did you mean "speed"?',
+    ]
     assert muster("run", DRILL, "--speed", "0", data=tmp_path).returncode == 2
 
 

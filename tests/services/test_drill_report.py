@@ -28,7 +28,7 @@ from tests.services.test_drill_scenario import parse
 Pool = asyncpg.Pool
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-HOSTILE = "<script>alert(1)</script> & \"quoted\""
+HOSTILE = '<script>alert(1)</script> & "quoted"'
 DRILL, INCIDENT, ACTIVATION = make_id(1), make_id(2), make_id(3)
 
 
@@ -145,7 +145,12 @@ async def test_the_silent_count_and_who_declined_or_was_called_off_early_does_no
     assert report.cut_short == 1
     assert [bar.department for bar in report.never] == ["water"]
     rows = {row.id: (row.orders, row.answered, row.declined, row.never, row.cut_short) for row in report.departments}
-    assert rows == {"police": (1, 1, 1, 0, 0), "traffic": (1, 1, 0, 0, 0), "fire": (1, 1, 0, 0, 0), "water": (2, 0, 0, 1, 1)}
+    assert rows == {
+        "police": (1, 1, 1, 0, 0),
+        "traffic": (1, 1, 0, 0, 0),
+        "fire": (1, 1, 0, 0, 0),
+        "water": (2, 0, 0, 1, 1),
+    }
 
 
 async def test_an_objective_is_judged_by_its_number(report: Report) -> None:
@@ -162,7 +167,15 @@ async def test_the_page_has_both_languages_and_escapes_every_text(report: Report
     page = render(report)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 3
-    for words in ("Drill report", "演练报告", "Close the road", "封闭道路", "Department of water", "seed 7", "随机种子 7"):
+    for words in (
+        "Drill report",
+        "演练报告",
+        "Close the road",
+        "封闭道路",
+        "Department of water",
+        "seed 7",
+        "随机种子 7",
+    ):
         assert words in page
     body = page.partition("</style>")[2]
     assert body.count('lang="en"') == body.count('lang="zh-CN"') > 50
@@ -238,13 +251,22 @@ async def test_a_drill_is_never_anything_but_an_exercise(pool: "Pool[asyncpg.Rec
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.04, "0.0 s"), (4.21, "4.2 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1:00"), (187, "3:07"), (3900, "1:05:00")],
+    [
+        (0.04, "0.0 s"),
+        (4.21, "4.2 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1:00"),
+        (187, "3:07"),
+        (3900, "1:05:00"),
+    ],
 )
 def test_a_span_is_written_to_be_read_at_a_glance(value: float, written: str) -> None:
     assert span(timedelta(seconds=value)) == written
 
 
-@pytest.mark.parametrize(("value", "written"), [(None, "–"), (0.0, "0 %"), (0.001, "1 %"), (0.999, "99 %"), (1.0, "100 %")])
+@pytest.mark.parametrize(
+    ("value", "written"), [(None, "–"), (0.0, "0 %"), (0.001, "1 %"), (0.999, "99 %"), (1.0, "100 %")]
+)
 def test_only_all_is_a_hundred_percent_and_only_none_is_nought(value: float | None, written: str) -> None:
     assert share(value) == written
-

@@ -127,7 +127,7 @@ def test_a_report_of_a_drill_is_an_exercise_and_says_so() -> None:
             "plans: [river-flod]",
             'flood.yaml:7: plans[0]: unknown plan "river-flod"; did you mean "river-flood"?',
         ),
-        ("duration: 30m", "duration: 30", "flood.yaml:9: duration: \"30\" is not a duration; "),
+        ("duration: 30m", "duration: 30", 'flood.yaml:9: duration: "30" is not a duration; '),
         ("duration: 30m", "duration: 0s", "flood.yaml:9: duration: nothing can happen in no time; write a duration"),
         ("speed: 60", "speed: 5000", 'flood.yaml:8: speed: "5000" is too large; write at most 1000'),
         ("announced: false", "announced: no", 'flood.yaml:6: announced: "no" is not a yes-or-no value; write true'),
@@ -227,9 +227,15 @@ def test_a_mistake_is_one_line_that_says_where_and_what_to_write(before: str, af
 def test_a_drill_without_an_incident_is_refused() -> None:
     injects = DRILL.index("injects:")
     worse = DRILL.index("  - id: worse")
-    assert any("no inject opens an incident" in problem for problem in problems(DRILL[:injects] + "injects:\n" + DRILL[worse:]))
+    assert any(
+        "no inject opens an incident" in problem for problem in problems(DRILL[:injects] + "injects:\n" + DRILL[worse:])
+    )
 
 
 def test_every_mistake_of_a_file_is_told_at_once() -> None:
-    text = DRILL.replace("plans: [river-flood]", "plans: [x]").replace("at: 5m", "at: 31m").replace("t: police", "t: polce")
+    text = (
+        DRILL.replace("plans: [river-flood]", "plans: [x]")
+        .replace("at: 5m", "at: 31m")
+        .replace("t: police", "t: polce")
+    )
     assert len(problems(text)) == 3
