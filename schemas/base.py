@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     UUID7,
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,

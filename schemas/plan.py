@@ -43,8 +43,9 @@ class OnceWithin(Document):
 class MatchRule(Document):
     """Which incidents a plan answers.
 
-    ``categories`` is required (an index stands on it). ``events`` are words or phrases, any of which must occur
-    in the event, headline or event codes, letter case aside. ``areas`` are geocode prefixes or parts of an
+    ``categories`` is required (an index stands on it). ``events`` are words or phrases, any of which must begin
+    a word of the event or headline (of three letters or fewer: be the whole word) or be one of the event codes,
+    letter case aside. ``areas`` are geocode prefixes or parts of an
     area's description. ``when`` is a guard evaluated last. Higher ``priority`` is served first.
     """
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-ABSENT_DATA = "../shared"
-"""A test may skip when data beside the checkout is absent; its reason then names the folder."""
+ABSENT_DATA = "/shared/data/"
+"""A test may skip when the data beside the checkout (../shared/data) is absent; its reason then names the file."""
 
 
 def _reasons(reporter: Any) -> Iterable[tuple[str, str]]:

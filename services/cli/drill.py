@@ -40,7 +40,7 @@ from services.playbooks.problem import PlaybookError
 
 app = typer.Typer(help="Exercise the plans, and read the reports back.", no_args_is_help=True)
 
-JOIN_WITHIN = 15.0
+JOIN_WITHIN = 30.0
 """Wall seconds that the services get to join their groups before STARTEX."""
 Z_90 = 1.2815515655446004
 """The standard normal distribution's ninth decile."""
@@ -108,7 +108,7 @@ async def _play(runtime: Runtime, scenario: Scenario, seed: int, speed: float, s
     ]
     stop = asyncio.Event()
     async with _alone(runtime.pool), _at_work(runtime, departments), _interruptible(stop):
-        await _joined(runtime)
+        await _joined(runtime, alone=speed > 1)
         await runtime.playbook.current()  # compiles the plans now, as any service that has run for a minute has done
         controller = Controller(runtime, scenario, seed=seed, speed=speed, watch=screen.show)
         return controller.row.id, await controller.run(stop)
@@ -192,6 +192,7 @@ async def _at_work(runtime: Runtime, departments: list[Department]) -> AsyncIter
         async with runtime:
             try:
                 yield
+                failures = sum(task.done() for task in tasks) + sum(each.handler_failures for each in departments)
             finally:
                 for department in departments:
                     department.stop()
@@ -199,6 +200,9 @@ async def _at_work(runtime: Runtime, departments: list[Department]) -> AsyncIter
     finally:
         for task in tasks:
             task.cancel()
+    if failures:
+        # What looks like a department's silence in the report would be our own fault.
+        raise DrillError(f"drill: simulated departments broke down {failures} times; see the log above")
 
 
 @asynccontextmanager
@@ -213,14 +217,28 @@ async def _interruptible(stop: asyncio.Event) -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _joined(runtime: Runtime) -> None:
-    """Wait until every consumer has its share, so that joining a group is not taken for a slow answer."""
-    deadline = asyncio.get_running_loop().time() + JOIN_WITHIN
-    while asyncio.get_running_loop().time() < deadline:
-        consumers = [subscriber.consumer for subscriber in runtime.broker.subscribers]  # type: ignore[attr-defined]
-        if all(consumer is not None and consumer.assignment() for consumer in consumers):
-            return
+async def _joined(runtime: Runtime, *, alone: bool) -> None:
+    """Wait until every consumer has its share, so that joining a group is not taken for a slow answer.
+
+    ``alone``: that is all there is. Another process that serves the exercise namespace goes by another clock.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + JOIN_WITHIN
+    while not all(_has_share(subscriber, alone=alone) for subscriber in runtime.broker.subscribers):
+        if loop.time() > deadline:
+            raise DrillError(
+                "drill: another process serves the exercise namespace on this broker, by the wall's clock;"
+                " stop it, or run the drill with --speed 1"
+            )
         await asyncio.sleep(0.05)
+
+
+def _has_share(subscriber: Any, *, alone: bool) -> bool:
+    consumer = subscriber.consumer
+    if consumer is None or not consumer.assignment():
+        return False
+    parts = sum(len(consumer.partitions_for_topic(topic) or ()) for topic in consumer.subscription())
+    return not alone or len(consumer.assignment()) >= parts
 
 
 async def _give(report: Report, folder: Path, *, as_json: bool) -> None:

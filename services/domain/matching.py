@@ -9,6 +9,9 @@ from schemas.incident import IncidentReport
 from schemas.vocabulary import Category, Certainty, Severity, Urgency
 from services.domain.plan import ConditionError, Level, Match, Plan
 
+SHORT_WORD = 3
+"""Letters up to which an event's word must be met whole: *FLA* is a code, and not the beginning of *flames*."""
+
 
 class Answers(StrEnum):
     """Whether a plan answers an incident. ``unsure``: its guard could not be decided, so a person must."""
@@ -88,12 +91,30 @@ def _category(match: Match, report: IncidentReport) -> tuple[bool, str]:
 def _events(match: Match, report: IncidentReport) -> tuple[bool, str]:
     if not match.events:
         return True, ""
-    codes = [code for group in report.event_codes.values() for code in group]
-    text = "\n".join((report.event or "", report.headline or "", *codes)).casefold()
+    codes = {code.casefold() for group in report.event_codes.values() for code in group}
+    text = f"{report.event or ''}\n{report.headline or ''}".casefold()
     for word in match.events:
-        if word in text:
+        if word in codes or _mentions(text, word):
             return True, f"event mentions “{word}”"
     return False, f"event “{report.event or ''}” mentions none of: {', '.join(match.events)}"
+
+
+def _mentions(text: str, word: str) -> bool:
+    """Say whether a word begins a word of the text, as *flood* does *flooding*; a short one must be the whole word.
+
+    Scripts that don't part words by spaces are searched as they are.
+    """
+    if not word.isascii():
+        return word in text
+    place = text.find(word)
+    while place >= 0:
+        end = place + len(word)
+        begins = place == 0 or not (text[place - 1].isascii() and text[place - 1].isalnum())
+        ends = end == len(text) or not (text[end].isascii() and text[end].isalnum())
+        if begins and (ends or len(word) > SHORT_WORD):
+            return True
+        place = text.find(word, place + 1)
+    return False
 
 
 def _minimum(match: Match, report: IncidentReport) -> tuple[bool, str]:

@@ -13,7 +13,7 @@ WIDTH, LABELS, RIGHT = 1120, 300, 16
 HEAD, GROUP, ROW = 34, 26, 20
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 240)
 """Minutes between the lines of the grid; the first that gives at most twelve."""
-LABEL_EN, LABEL_ZH = 46, 24
+LABEL_EN, LABEL_ZH = 42, 23
 """Characters that fit beside the drawing."""
 
 

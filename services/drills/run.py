@@ -82,11 +82,12 @@ class Controller:
         self.row = replace(self.row, clock_start=self._clock.start, started_at=self._clock.start)
         self._seen = _Seen(self.row.started_at)
         await begin(self._pool, self.row)
-        ending = Ending.FAILED
         try:
             ending = await self._play(stop)
-        finally:
-            await end(self._pool, self.row, self._clock.now(), ending)
+        except BaseException:
+            await end(self._pool, self.row, self._clock.now(), Ending.FAILED)
+            raise
+        await end(self._pool, self.row, self._clock.now(), ending)
         await self._close(list(self._incidents.values()), f"ENDEX of drill {self.row.document.id}: {ending}")
         return ending
 
@@ -206,7 +207,8 @@ class Controller:
         for row in await self._pool.fetch(sql("unfinished_drills")):
             await self._close(list(row["incident_ids"]), f"drill {row['id']} was left behind by its controller")
             await self._pool.execute(
-                "UPDATE drills SET ended_at = greatest($2, started_at), ending = 'failed' WHERE id = $1",
+                "UPDATE drills SET ended_at = greatest($2, started_at), ending = 'failed'"
+                " WHERE id = $1 AND ended_at IS NULL",
                 row["id"],
                 self._clock.now(),
             )

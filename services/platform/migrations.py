@@ -10,6 +10,9 @@ from services.platform.postgres import Pool
 _FOLDER = Path(__file__).parent / "sql" / "migrations"
 _LOCK = 0x6D757374  # "must": one key for all of Muster's migrations
 
+PARTITIONS_AHEAD = 3
+"""Months for which partitions are made beforehand; every start of a process looks again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -64,4 +67,5 @@ async def migrate(pool: Pool) -> list[str]:
                     f"database: migration {migration.number:04d}_{migration.name} was changed after it was applied;"
                     " restore the file"
                 )
+        await connection.execute("SELECT make_partitions($1)", PARTITIONS_AHEAD)
     return applied

@@ -18,6 +18,24 @@ def verdict_on(match: Match, **report: Any) -> tuple[Answers, str]:
     return verdict.answers, "; ".join(verdict.reasons)
 
 
+@pytest.mark.parametrize(
+    ("event", "mentioned"),
+    [
+        ("Flash flooding", "flood"),
+        ("Unflooded", None),
+        ("unflooded, then flood", "flood"),
+        ("Flames at the inflammable store", None),
+        ("FLA issued", "fla"),
+        ("a FLA", "fla"),
+        ("山洪暴发", "洪"),
+    ],
+)
+def test_a_word_is_met_where_it_begins_a_word_and_a_short_one_only_whole(event: str, mentioned: str | None) -> None:
+    answers, reason = verdict_on(Match(MET, events=("flood", "fla", "洪")), event=event)
+    assert answers is (Answers.YES if mentioned else Answers.NO)
+    assert f"mentions “{mentioned}”" in reason or mentioned is None
+
+
 def test_a_plan_answers_a_report_that_shares_a_category_with_it() -> None:
     match = Match(frozenset({Category.MET, Category.FIRE}))
     assert verdict_on(match, categories=(Category.HEALTH, Category.FIRE)) == (Answers.YES, "category Fire")

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from services.platform.embedded.postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).parents[2]
 DRILL = "playbooks/drills/chemical-release.yaml"
-COMMAND = (sys.executable, "-c", "from services.cli.drill import app; app(prog_name='muster drill')")
+COMMAND = (sys.executable, "-m", "services.cli", "drill")
 SPEED = 120
 AT_MOST = 150.0
 """Seconds after which a run is taken for stuck."""
@@ -120,7 +121,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 
 @pytest.fixture
-async def record(played: Played) -> "Any":
+async def record(played: Played) -> "AsyncIterator[asyncpg.Connection[Any]]":
     """A connection to the database that the runs have left behind."""
     server = EmbeddedPostgres(played.data / "postgres")
     connection = await asyncpg.connect(await server.start())
@@ -238,7 +239,8 @@ async def test_the_same_seed_makes_the_departments_decide_the_same(
             for row in await record.fetch(
                 "SELECT task, department, declined_at IS NOT NULL AS no,"
                 " extract(epoch FROM committed_at - delivered_at)::float8 AS turnout FROM assignments AS a"
-                " JOIN drills AS d ON a.incident_id = ANY (d.incident_ids) WHERE d.id = $1 AND a.issued_at < d.ended_at",
+                " JOIN drills AS d ON a.incident_id = ANY (d.incident_ids)"
+                " WHERE d.id = $1 AND a.issued_at < d.ended_at",
                 result["id"],
             )
         }
@@ -291,28 +293,47 @@ def test_a_drill_that_cannot_be_read_ends_with_a_line_for_each_mistake(tmp_path:
     assert muster("run", DRILL, "--speed", "0", data=tmp_path).returncode == 2
 
 
-@pytest.fixture
-def interrupted(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+@contextmanager
+def under_way(data: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A drill that has begun."""
     process = subprocess.Popen(
-        [*COMMAND, "run", DRILL, "--json", "--data-dir", str(tmp_path)],
+        [*COMMAND, "run", DRILL, "--json", "--data-dir", str(data)],
         cwd=REPOSITORY,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    yield process
-    process.kill()
-    process.wait()
+    watchdog = threading.Timer(AT_MOST, process.kill)
+    watchdog.start()
+    try:
+        assert process.stderr is not None
+        assert any("Plan activated" in line for line in process.stderr), "the drill did not begin"
+        yield process
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
 
 
-def test_an_interrupted_drill_is_closed_and_marked_as_stopped(interrupted: "subprocess.Popen[str]") -> None:
-    assert interrupted.stderr is not None
-    deadline = time.monotonic() + AT_MOST
-    for line in interrupted.stderr:
-        if "Plan activated" in line or time.monotonic() > deadline:
-            break
-    interrupted.send_signal(signal.SIGINT)
-    out, _ = interrupted.communicate(timeout=AT_MOST)
-    assert interrupted.returncode == 130
+async def test_a_stopped_drill_and_one_whose_process_died_leave_nothing_open(tmp_path: Path) -> None:
+    with under_way(tmp_path) as killed:
+        killed.kill()
+        killed.wait()
+    with under_way(tmp_path) as stopped:
+        stopped.send_signal(signal.SIGINT)
+        out, _ = stopped.communicate(timeout=AT_MOST)
+    assert stopped.returncode == 130
     assert json.loads(out)["ending"] == "stopped"
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    connection = await asyncpg.connect(await server.start())
+    try:
+        drills = await connection.fetch("SELECT ending FROM drills ORDER BY id")
+        incidents = await connection.fetch("SELECT phase, joined_to FROM incidents")
+        open_ones = await connection.fetchval("SELECT count(*) FROM openings")
+    finally:
+        await connection.close()
+        await server.stop()
+    assert [row["ending"] for row in drills] == ["failed", "stopped"]
+    assert [(row["phase"], row["joined_to"]) for row in incidents] == [("closed", None)] * 2
+    assert open_ones == 0

@@ -196,8 +196,10 @@ async def test_the_same_commands_get_ready_and_stop_in_time(database: str, broke
         assert await asyncio.wait_for(prepared.wait(), 60) == 0, last_words(tmp_path / "prepare")
     async with running(database, broker, tmp_path) as started:
         await asyncio.gather(*(until_ready(name, *each, tmp_path / name) for name, each in started.items()))
+        asked = {asyncio.create_task(process.wait()): name for name, (process, _) in started.items()}
         for process, _ in started.values():
             process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(STOP_WITHIN.total_seconds()):
-            codes = [await process.wait() for process, _ in started.values()]
-    assert codes == [0] * len(SERVED), {name: last_words(tmp_path / name) for name in SERVED}
+        ended, late = await asyncio.wait(asked, timeout=STOP_WITHIN.total_seconds())
+        assert not late, {asked[task]: last_words(tmp_path / asked[task]) for task in late}
+        codes = {asked[task]: task.result() for task in ended}
+    assert codes == dict.fromkeys(SERVED, 0), {name: last_words(tmp_path / name) for name in SERVED if codes[name]}

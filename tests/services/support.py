@@ -26,9 +26,9 @@ PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 Sent = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
 
-def settings(database: str, kafka: str, namespace: Namespace = Namespace.ACTUAL) -> Settings:
-    """Settings for the embedded servers."""
-    return Settings(database=database, kafka=kafka, embedded_broker=True, namespace=namespace)
+def settings(database: str, kafka: str, namespace: Namespace = Namespace.ACTUAL, *, embedded: bool = True) -> Settings:
+    """Settings for the embedded servers, or for Apache Kafka."""
+    return Settings(database=database, kafka=kafka, embedded_broker=embedded, namespace=namespace)
 
 
 async def publish_shipped(pool: Pool) -> None:

@@ -230,3 +230,28 @@ CREATE TABLE epochs (
     settled boolean NOT NULL DEFAULT true
 );
 COMMENT ON TABLE epochs IS 'The broker''s life that is known here; another one on the broker tells that it has lost its data.';
+
+CREATE FUNCTION make_partitions(ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    made integer := 0;
+    month date;
+    parent text;
+    child text;
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['assignments', 'timeline'] LOOP
+        FOR month IN
+            SELECT generate_series(date_trunc('month', now()), date_trunc('month', now()) + make_interval(months => ahead), '1 month')::date
+        LOOP
+            child := parent || to_char(month, '_YYYY_MM');
+            IF to_regclass(child) IS NULL THEN
+                EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                    child, parent, month::timestamp AT TIME ZONE 'UTC', (month + interval '1 month')::timestamp AT TIME ZONE 'UTC');
+                made := made + 1;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION make_partitions IS 'Makes the monthly partitions from this month on, so many months ahead; what falls outside them is kept in the default one.';
+SELECT make_partitions(3);
