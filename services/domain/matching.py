@@ -14,7 +14,7 @@ SHORT_WORD = 3
 
 
 class Answers(StrEnum):
-    """Whether a plan answers an incident. ``unsure``: its guard could not be decided, so a person must."""
+    """Whether a plan answers an incident. ``unsure``: its guard or area could not be decided, so a person must."""
 
     YES = "yes"
     NO = "no"
@@ -66,16 +66,17 @@ def judge(plan: Plan, report: IncidentReport) -> Verdict:
             reasons.append(reason)
         if not holds:
             return Verdict(plan, Answers.NO, tuple(reasons))
+    sure = Answers.UNSURE if plan.match.areas and not report.areas else Answers.YES
     guard = plan.match.when
     if guard is None:
-        return Verdict(plan, Answers.YES, tuple(reasons))
+        return Verdict(plan, sure, tuple(reasons))
     try:
         holds = guard.holds(report, None)
     except ConditionError as error:
         reasons.append(f"guard can't be decided: {error}")
         return Verdict(plan, Answers.UNSURE, tuple(reasons))
     reasons.append(f"guard {'holds' if holds else 'does not hold'}: {guard.source}")
-    return Verdict(plan, Answers.YES if holds else Answers.NO, tuple(reasons))
+    return Verdict(plan, sure if holds else Answers.NO, tuple(reasons))
 
 
 def _category(match: Match, report: IncidentReport) -> tuple[bool, str]:
@@ -138,6 +139,8 @@ def _minimum(match: Match, report: IncidentReport) -> tuple[bool, str]:
 def _areas(match: Match, report: IncidentReport) -> tuple[bool, str]:
     if not match.areas:
         return True, ""
+    if not report.areas:
+        return True, f"no area is named, so whether it lies within {', '.join(match.areas)} is for a person to say"
     for area in report.areas:
         codes = [code.casefold() for group in area.geocodes.values() for code in group]
         for wanted in match.areas:
@@ -184,6 +187,10 @@ def group_key(plan: Plan, report: IncidentReport) -> str | None:
         "area": "|".join(sorted(area.description.casefold() for area in report.areas)),
         "geocode": "|".join(sorted(c for a in report.areas for group in a.geocodes.values() for c in group)),
     }
+    places = [values[name] for name in once.by if name in {"area", "geocode"}]
+    if places and not any(places):
+        # Two places that nobody named are not known to be one: each gets its own response rather than none.
+        return None
     parts = [report.status.value, plan.id, *(f"{name}={values[name]}" for name in once.by)]
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return f"{plan.id}:{digest[:32]}"

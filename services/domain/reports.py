@@ -8,10 +8,10 @@ from typing import Any
 from schemas.incident import IncidentReport
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState, MessageType, Severity
-from services.domain.activating import call_plans, live_activation, open_activation, set_level, stand_down
+from services.domain.activating import activate, call_plans, live_activation, open_activation, set_level, stand_down
 from services.domain.decision import Opening, Outcome
 from services.domain.draft import Draft
-from services.domain.incident import Phase
+from services.domain.incident import Activation, Phase
 from services.domain.matching import Answers, Verdict, choose_level, group_key
 
 Openings = Mapping[str, Opening]
@@ -130,11 +130,14 @@ def _move_levels(draft: Draft) -> None:
 
 def _match(draft: Draft, openings: Openings) -> tuple[Outcome, str]:
     report = draft.incident.report
-    outcomes = [
-        _answer(draft, verdict, openings)
-        for verdict in draft.playbook.published.matches(report)
-        if live_activation(draft, verdict.plan.id) is None
-    ]
+    outcomes: list[tuple[Outcome, str]] = []
+    for verdict in draft.playbook.published.matches(report):
+        live = live_activation(draft, verdict.plan.id)
+        if live is None:
+            outcomes.append(_answer(draft, verdict, openings))
+        elif _no_longer_in_doubt(draft, live, verdict):
+            activate(draft, live, reason="the report leaves no doubt any more and the plan is automatic")
+            outcomes.append((Outcome.ACTIVATED, f"{live.plan}: {'; '.join(verdict.reasons)}"))
     if not outcomes:
         if not _lives(draft):
             draft.note(Entry.NO_PLAN, attention=True, categories=[c.value for c in report.categories])
@@ -145,6 +148,13 @@ def _match(draft: Draft, openings: Openings) -> tuple[Outcome, str]:
     elif draft.incident.phase is Phase.OPEN and not _lives(draft):
         draft.incident = replace(draft.incident, phase=Phase.JOINED)
     return strongest, "; ".join(reason for _, reason in outcomes)
+
+
+def _no_longer_in_doubt(draft: Draft, live: Activation, verdict: Verdict) -> bool:
+    """Say whether an automatic plan waits only because an earlier report left its match in doubt."""
+    waits = live.state is ActivationState.MONITORING and verdict.answers is Answers.YES
+    stood_down = any(a.plan == live.plan and a.id != live.id for a in draft.activations.values())
+    return waits and draft.plan(live).mode is ActivationMode.AUTOMATIC and not stood_down
 
 
 def _lives(draft: Draft) -> bool:

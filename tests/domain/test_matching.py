@@ -129,12 +129,19 @@ def test_a_guard_that_cannot_be_decided_leaves_the_plan_unsure_and_says_why() ->
     assert reason == "category Met; guard can't be decided: parameters.depth was not reported"
 
 
+def test_a_report_that_names_no_area_leaves_a_plan_for_some_area_in_doubt() -> None:
+    answers, reason = verdict_on(Match(MET, areas=("north bank",)))
+    assert answers is Answers.UNSURE
+    assert "for a person to say" in reason
+    assert verdict_on(Match(MET, areas=("north bank",), when=severity_is(Severity.MINOR)))[0] is Answers.NO
+
+
 def test_a_guard_is_not_asked_once_a_cheaper_test_has_ruled_the_plan_out() -> None:
     def explode(report: IncidentReport, level: str | None) -> bool:
         raise AssertionError(report, level)
 
     match = Match(MET, areas=("north bank",), when=Condition("explode", explode))
-    assert verdict_on(match)[0] is Answers.NO
+    assert verdict_on(match, areas=(make_area("South bank"),))[0] is Answers.NO
 
 
 def test_the_index_gives_plans_by_priority_then_name_and_each_once() -> None:

@@ -445,3 +445,31 @@ def test_a_guard_that_holds_after_a_measurement_matches_on_the_update() -> None:
     desk = reported(make_plan(match=match, roles=(make_role("cordon", "police"),)), parameters={"depth": 1.0})
     assert desk.last.outcome is Outcome.NO_PLAN
     assert desk.update(parameters={"depth": 2.0}).outcome is Outcome.ACTIVATED
+
+
+def test_two_places_that_nobody_named_are_not_taken_for_one() -> None:
+    plan = make_plan(match=Match(frozenset({Category.MET}), once=Once(HOUR, ("event", "area", "geocode"))))
+    assert group_key(plan, make_report()) is None
+    assert group_key(plan, make_report(areas=(make_area("North bank"),))) is not None
+
+
+def test_an_automatic_plan_that_waited_in_doubt_is_activated_once_the_report_is_clear() -> None:
+    plan = make_plan(match=Match(frozenset({Category.MET}), areas=("north bank",)), levels=TWO_LEVELS)
+    desk = reported(plan)
+    assert desk.activation().state is ActivationState.MONITORING
+    desk.now += MINUTE
+    assert desk.update(areas=(make_area("North bank"),)).outcome is Outcome.ACTIVATED
+    assert desk.activation().state is ActivationState.ACTIVATED
+
+
+def test_a_plan_that_was_stood_down_waits_for_a_person_however_clear_the_report() -> None:
+    plan = make_plan(match=Match(frozenset({Category.MET}), areas=("north bank",)), levels=TWO_LEVELS)
+    desk = reported(plan, areas=(make_area("North bank"),))
+    desk.command(StandDown)
+    for minute in (1, 2):
+        desk.now += minute * MINUTE
+        desk.update(areas=(make_area("North bank"), make_area(f"Pier {minute}")))
+    assert [a.state for a in desk.state.activations.values()] == [
+        ActivationState.STOOD_DOWN,
+        ActivationState.MONITORING,
+    ]
