@@ -1,10 +1,10 @@
 """How fast a response was: rows of the record to observed and censored spans, and their honest summary.
 
-Sources: NFPA 1225 (2021), chapter 15, times an alarm from its source to its dispatch; NFPA 1710 (2020), 3.3.53 and
-4.1.2, turnout and travel, and judges them by the share within a time, never by a mean. A department that never
-answered is a right-censored observation (Klein and Moeschberger, Survival Analysis, 3.2): its time is longer than
+Sources: the intervals follow NFPA 1225 (alarm transfer, answering, processing) and NFPA 1710 (turnout, travel), which
+judge by the share within a time, never by a mean; what begins and ends each one here is Muster's. A department that
+never answered is a right-censored observation (Klein and Moeschberger, Survival Analysis): its time is longer than
 any, so it counts in every percentile. Upper bounds are the distribution-free ones of order statistics (David and
-Nagaraja, Order Statistics, 7.1); they need n >= 29 for p90, 59 for p95, 299 for p99.
+Nagaraja, Order Statistics); they need n >= 29 for p90, 59 for p95, 299 for p99.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

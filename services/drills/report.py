@@ -177,7 +177,7 @@ async def read_report(pool: "Pool[asyncpg.Record]", drill_id: UUID) -> Report:
         entries = await connection.fetch(sql("drill_entries"), ids, drill.started_at)
         titles = await read_titles(connection, {row["digest"] for row in assignments})
     orders = [_order(row, until) for row in assignments]
-    observed = segments_of([_alarm(drill, row) for row in alarms], orders)
+    observed = segments_of([_alarm(row) for row in alarms], orders)
     bars = tuple(_bar(row, order, observed, titles) for row, order in zip(assignments, orders, strict=True))
     played = {row["inject"]: row for row in injects}
     return Report(
@@ -213,10 +213,8 @@ def judge(rule: ObjectiveRule, observed: Observations) -> ObjectiveRow:
     return ObjectiveRow(rule, Verdict.MET if met else Verdict.NOT_MET, quantile, summary.n)
 
 
-def _alarm(drill: DrillRow, row: asyncpg.Record) -> Alarm:
-    # The broker stamps records by the wall clock, whatever the clock of the exercise says.
-    broker_at = drill.clock.at(row["broker_at"]) if row["broker_at"] is not None else None
-    return Alarm(row["incident_id"], row["sent_at"], broker_at, row["accepted_at"], row["published_at"])
+def _alarm(row: asyncpg.Record) -> Alarm:
+    return Alarm(row["incident_id"], row["sent_at"], row["broker_at"], row["accepted_at"], row["published_at"])
 
 
 def _order(row: asyncpg.Record, until: datetime) -> Order:

@@ -88,7 +88,7 @@ class Decider:
         """Decide a batch in its order and commit it; database errors go to the caller, and nothing is half done."""
         with DECIDE_SECONDS.labels(self._namespace.value).time():
             async with self._pool.acquire() as connection, connection.transaction():
-                batch = await self._resolve(connection, batch)
+                batch = await self._resolve(connection, [self._by_clock(incoming) for incoming in batch])
                 ids = list({incoming.incident_id for incoming in batch})
                 await connection.execute(query("lock_incidents"), ids)
                 events = [incoming.event.id for incoming in batch]
@@ -122,6 +122,14 @@ class Decider:
             for incident_id in sorted(known):
                 work.apply(incident_id, TimePassed(uuid7()))
             return await work.save(connection)
+
+    def _by_clock(self, incoming: Incoming) -> Incoming:
+        """Tell the broker's stamp, which goes by the wall, in the time that the whole record goes by."""
+        if incoming.origin.broker_at is None:
+            return incoming
+        at = self._clock.at(incoming.origin.broker_at)
+        event = replace(incoming.event, broker_at=at)
+        return replace(incoming, event=event, origin=replace(incoming.origin, broker_at=at))
 
     async def _resolve(self, connection: Connection, batch: Sequence[Incoming]) -> list[Incoming]:
         reports = [item.event.report for item in batch if isinstance(item.event, Reported) and item.event.report.alert]
