@@ -15,7 +15,7 @@ from services.platform.postgres import Pool
 from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, unsettled
 from tests.services.support import publish_shipped
 
-SETTLE = 150
+SETTLE = 300
 """Seconds that everything may take to come to rest once reports end."""
 
 
@@ -96,10 +96,14 @@ async def test_killed_copies_lose_nothing_on_apache_kafka(
         await cluster.stop()
 
 
+@pytest.mark.parametrize("incidents", [200, pytest.param(2_000, marks=pytest.mark.kafka, id="2000")])
 async def test_broker_that_forgets_everything_loses_nothing(
-    books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path
+    books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path, incidents: int
 ) -> None:
-    """The embedded broker dies with all it held, twice, in the middle of 200 incidents; processes die beside it."""
+    """The embedded broker dies with all it held, twice, in the middle of the incidents; processes die beside it.
+
+    Its full size runs with the suites on Apache Kafka, for its length.
+    """
     server = EmbeddedBroker(tmp_path / "broker")
     kafka = await server.start()
     fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_EMBEDDED_BROKER="true")
@@ -107,9 +111,10 @@ async def test_broker_that_forgets_everything_loses_nothing(
     try:
         await fleet.start_all()
         async with departments.listening():
-            reporting = asyncio.create_task(reporters.report(200, per_second=15))
+            rate = 15 if incidents == 200 else 25
+            reporting = asyncio.create_task(reporters.report(incidents, per_second=rate))
             for _ in range(2):
-                await asyncio.sleep(4)
+                await asyncio.sleep(incidents / rate / 3)
                 server.kill()
                 await fleet.kill(("dispatch", 0))
                 await asyncio.sleep(1)
@@ -117,7 +122,7 @@ async def test_broker_that_forgets_everything_loses_nothing(
                 await fleet.start(("dispatch", 0))
             await reporting
             await come_to_rest(books, reporters)
-        assert len(reporters.taken) == 200
+        assert len(reporters.taken) == incidents
         findings = await audit(books, reporters, departments)
         assert not findings, findings[:10]
         await doctor(database)
