@@ -20,7 +20,7 @@ from schemas.vocabulary import Answer, Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
 from services.cli.servers import DATA, settings
 from services.departments import Department, Order
-from services.departments.agent import DUTIFUL, SimulatedDepartment
+from services.departments.agent import AutomaticAgent
 from services.domain.directory import Directory
 from services.platform.errors import MusterError, UnreachableError
 from services.platform.kafka import BRISK, STEADY
@@ -101,7 +101,7 @@ async def listen(
     department = _department(name, namespace, journal)
     if auto and department.namespace is Namespace.ACTUAL:
         fail("--auto: nobody would do the work it reports; it is for exercises only (--namespace exercise)", 2)
-    agent = SimulatedDepartment(DUTIFUL, by=AGENT)
+    agent = AutomaticAgent(by=AGENT)
 
     async def show(order: Order) -> None:
         _print_line(order) if as_json else _print_order(order)

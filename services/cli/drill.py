@@ -5,26 +5,26 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from math import log
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
 import typer
 
-from schemas.drill import MAX_SPEED, Pace, ParticipantRule
+from schemas.drill import MAX_SPEED, ParticipantRule
 from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, print_json, print_table, run
 from services.cli.plan import load_folder
 from services.cli.processes import ATTACH, make_runtime
 from services.cli.servers import DATA
 from services.cli.up import prepare, start_servers
-from services.departments.agent import Behaviour, SimulatedDepartment
 from services.departments.client import Department
-from services.departments.order import Order
+from services.drills.behaviour import behaviour_of
 from services.drills.html import render
 from services.drills.live import Screen
+from services.drills.participant import NO_CREW, OBSTRUCTED, SimulatedDepartment
 from services.drills.record import DrillError, Ending, list_drills
 from services.drills.report import Report, read_report
 from services.drills.run import Controller
@@ -42,8 +42,6 @@ app = typer.Typer(help="Exercise the plans, and read the reports back.", no_args
 
 JOIN_WITHIN = 30.0
 """Wall seconds that the services get to join their groups before STARTEX."""
-Z_90 = 1.2815515655446004
-"""The standard normal distribution's ninth decile."""
 NOT_YET = timedelta(days=1)
 STOPPED = 130
 """Exit code of a drill that a person stopped, as a shell gives it."""
@@ -125,55 +123,15 @@ def _simulate(
         stop_within=0,
     )
 
-    async def handle(order: Order) -> None:
-        player = SimulatedDepartment(behaviour_of(rule, order.task), seed=seed, speed=speed)
-        await player.handle(cast("Order", _Worded(order, rule)))
-
-    department.on_order(handle)
-    return department
-
-
-def behaviour_of(rule: ParticipantRule, task: str) -> Behaviour:
-    """Say how a participant treats one task: what the scenario scripts is certain, the rest is drawn."""
-    answer, start, work = (cast("Pace", pace) for pace in (rule.answer, rule.start, rule.work))
-    blocked = rule.blocked if rule.blocked is not None and rule.blocked.task == task else None
-    return Behaviour(
-        answer_median=answer.median.total_seconds(),
-        answer_sigma=_sigma(answer),
-        start_median=start.median.total_seconds(),
-        start_sigma=_sigma(start),
-        work_median=work.median.total_seconds(),
-        work_sigma=_sigma(work),
-        resolve_median=blocked.resolved_after.total_seconds() if blocked else 0.0,
-        resolve_sigma=0.0,
-        decline=float(task in rule.declines),
-        silent=float(rule.silent or task in rule.silent_on),
-        block=float(blocked is not None),
+    player = SimulatedDepartment(
+        partial(behaviour_of, rule),
+        seed=seed,
+        speed=speed,
+        declines_because=rule.declines_because.en if rule.declines_because else NO_CREW,
+        obstacle=rule.blocked.obstacle.en if rule.blocked else OBSTRUCTED,
     )
-
-
-def _sigma(pace: Pace) -> float:
-    median = pace.median.total_seconds()
-    return log((median + pace.spread.total_seconds()) / median) / Z_90 if median else 0.0
-
-
-class _Worded:
-    """An order that is declined, and held up, in the scenario's words."""
-
-    def __init__(self, order: Order, rule: ParticipantRule) -> None:
-        self._order = order
-        self._rule = rule
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._order, name)
-
-    async def decline(self, reason: str, *, by: str | None = None) -> bool:
-        said = self._rule.declines_because
-        return await self._order.decline(said.en if said else reason, by=by)
-
-    async def block(self, reason: str, *, by: str | None = None) -> bool:
-        said = self._rule.blocked
-        return await self._order.block(said.obstacle.en if said else reason, by=by)
+    department.on_order(player.handle)
+    return department
 
 
 @asynccontextmanager

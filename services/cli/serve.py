@@ -10,7 +10,18 @@ from services.cli.processes import SERVICES, make_runtime, serving_health, servi
 from services.cli.servers import settings
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
+from services.platform.postgres import connect
 from services.platform.runtime import run_all
+from services.platform.settings import Settings
+
+
+async def bring_up_to_date(configured: Settings) -> None:
+    """Apply missing migrations, as the tables' owner; a service's own role may not."""
+    owner = await connect(configured.database, size=1)
+    try:
+        await migrate(owner)
+    finally:
+        await owner.close()
 
 
 @run
@@ -24,8 +35,8 @@ async def serve(
         fail(f"serve {service}: there is no such service; write one of {', '.join(SERVICES)}", 2)
     configured = settings(namespace=namespace)
     configure_logging(form=configured.log_format, level=configured.log_level)
+    await bring_up_to_date(configured)
     runtime = await make_runtime(configured, service, (service,))
-    await migrate(runtime.pool)
     if service == "intake":
         extra = [serving_intake([runtime], configured.http_host, port or configured.http_port)]
     else:

@@ -15,6 +15,7 @@ from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
+from services.platform.postgres import connect
 from services.platform.published import publish
 from services.platform.runtime import Runtime, run_all
 from services.platform.settings import Settings
@@ -87,10 +88,14 @@ async def start_servers(
 
 async def prepare(runtime: Runtime, playbooks: Path) -> None:
     """Bring the database's tables up to date and put the folder's plans into force."""
-    await migrate(runtime.pool)
     try:
         wordings = read_wordings(playbooks)
     except PlaybookError as error:
         more = f" (and {len(error.problems) - 1} more; see `muster plan check`)" if len(error.problems) > 1 else ""
         fail(f"{error.problems[0]}{more}")
-    await publish(runtime.pool, wordings.plans, wordings.directory)
+    owner = await connect(runtime.settings.database, size=1)
+    try:
+        await migrate(owner)
+        await publish(owner, wordings.plans, wordings.directory)
+    finally:
+        await owner.close()

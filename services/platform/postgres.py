@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from schemas.vocabulary import Namespace
 from services.platform.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -24,14 +25,17 @@ TRANSIENT = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
-    asyncpg.UniqueViolationError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""Errors that another try may not meet again. A unique violation is one: the repeat it tells of is then seen."""
+"""Errors that another try may not meet again."""
 
 
-async def connect(dsn: str, *, size: int = 8, name: str = "muster") -> Pool:
-    """Open a pool of at most ``size`` connections; raises `UnreachableError` in one line."""
+async def connect(dsn: str, *, size: int = 8, name: str = "muster", namespace: Namespace | None = None) -> Pool:
+    """Open a pool of at most ``size`` connections; raises `UnreachableError` in one line.
+
+    With a ``namespace`` they take on its role, which row-level security keeps from the other namespace's rows.
+    """
+    role = {} if namespace is None else {"role": f"muster_{namespace}"}
     try:
         return await asyncpg.create_pool(
             dsn,
@@ -39,7 +43,7 @@ async def connect(dsn: str, *, size: int = 8, name: str = "muster") -> Pool:
             max_size=size,
             timeout=CONNECT_TIMEOUT,
             command_timeout=60,
-            server_settings={"application_name": name, "timezone": "UTC", "jit": "off"},
+            server_settings={"application_name": name, "timezone": "UTC", "jit": "off", **role},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         where = dsn.rsplit("@", 1)[-1]

@@ -60,7 +60,8 @@ class Runtime:
         cls, settings: Settings, name: str, compile_plan: CompilePlan, compile_directory: CompileDirectory
     ) -> Self:
         """Connect to the database; raises `UnreachableError`."""
-        pool = await connect(settings.database, name=f"muster-{name}-{settings.namespace}")
+        name = f"muster-{name}-{settings.namespace}"
+        pool = await connect(settings.database, name=name, namespace=settings.namespace)
         return cls(settings, pool, PublishedPlaybook(pool, compile_plan, compile_directory))
 
     def decider(self, service: str) -> Decider:

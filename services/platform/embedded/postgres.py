@@ -19,6 +19,7 @@ from services.platform.embedded.process import Account, ChildProcess, last_words
 
 MAJOR_VERSION = "18"
 ROLE = DATABASE = "muster"
+NAMESPACE_ROLES = ("muster_actual", "muster_exercise")
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -153,6 +154,11 @@ class EmbeddedPostgres:
         await _run_program([programs / "initdb", "-D", folder, *INITDB], fresh, account)
         (fresh / "pg_hba.conf").write_text(HBA)
         role = f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self._password()}';\n\n"
+        # The roles that row-level security knows; the owner takes one on, and has none of their rights by itself.
+        role += "".join(
+            f"CREATE ROLE {name} NOLOGIN;\n\nGRANT {name} TO {ROLE} WITH INHERIT FALSE, SET TRUE;\n\n"
+            for name in NAMESPACE_ROLES
+        )
         # Single-user mode: the superuser never needs a password, or a way in over the network.
         await _run_program(
             [programs / "postgres", "--single", "-j", "-D", folder, "postgres"], fresh, account, stdin=role.encode()
