@@ -54,7 +54,7 @@ async def up(
             if as_json:
                 print_json(shown)
             else:
-                aside.print(f"Muster is up: {addresses['http']} (OpenAPI at /docs). Ctrl-C stops it.")
+                aside.print(f"Muster is up: {addresses['http']} (its API at /openapi.json). Ctrl-C stops it.")
 
         stack.callback(forget)
         await run_all(runtimes, extra=[serving_intake(runtimes, "127.0.0.1", port)], ready=announce)

@@ -11,10 +11,13 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
+from schemas.envelope import MAX_VALUE_BYTES
+from schemas.topics import DEAD_LETTERS as DEAD_LETTERS_TOPIC
+from schemas.topics import topic_name
 from schemas.vocabulary import Namespace
 from services.platform.clock import SystemClock
 from services.platform.errors import RefusedError
-from services.platform.kafka import Origin
+from services.platform.kafka import Origin, Outbound
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
 from services.platform.postgres import Pool
@@ -36,7 +39,7 @@ class DeadLetter:
 
 
 async def set_aside(pool: Pool, namespace: Namespace, letters: Sequence[DeadLetter]) -> list[UUID]:
-    """Keep letters and announce them on the ``dead-letters`` topic; one that is kept already is not kept twice."""
+    """Keep letters; one that is kept already is not kept twice. Returns the ids of those that are new."""
     now = SystemClock().now()
     kept: list[UUID] = []
     for letter in letters:
@@ -69,6 +72,22 @@ def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
 def read_headers(stored: str) -> list[tuple[str, bytes]]:
     """Read a letter's headers back, byte for byte."""
     return [(header["name"], b64decode(header["base64"])) for header in json.loads(stored)]
+
+
+def announcement(letter: DeadLetter, namespace: Namespace) -> Outbound:
+    """Write a letter as a record for the ``dead-letters`` topic: its bytes as they were, cut at the largest value.
+
+    The headers say where it came from and why; the record itself is in the table.
+    """
+    origin = letter.origin
+    headers = {"origin": origin.topic, "partition": origin.partition, "offset": origin.offset, "reason": letter.reason}
+    value = (letter.value or b"")[:MAX_VALUE_BYTES]
+    return (
+        topic_name(DEAD_LETTERS_TOPIC, namespace),
+        letter.key or b"",
+        value,
+        [(f"muster_{name}", str(text).encode()) for name, text in headers.items()],
+    )
 
 
 async def list_letters(

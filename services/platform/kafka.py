@@ -230,9 +230,11 @@ def consume(
     return Consumer(subscriber, listener, handle, expected)
 
 
-async def publish_all(
-    broker: KafkaBroker, messages: Sequence[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]
-) -> list[BaseException | None]:
+Outbound = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+"""A record to publish: topic, key, value, headers."""
+
+
+async def publish_all(broker: KafkaBroker, messages: Sequence[Outbound]) -> list[BaseException | None]:
     """Publish (topic, key, value, headers) in order and wait for every confirmation; one result for each.
 
     ``publish_batch`` would ignore the keys; handing all over first and then waiting keeps order and speed.

@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker
 
 from schemas.envelope import Envelope
 from schemas.vocabulary import Namespace, Status
+from services.platform.kafka import Outbound as Record
 from services.platform.kafka import publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import PUBLISHED, SWEPT
@@ -67,6 +68,12 @@ class Outbox:
                     return
         except TRANSIENT as error:
             _log.warning("publishing is left to the sweeper", error=repr(error))
+
+    async def announce(self, records: Sequence[Record]) -> None:
+        """Publish records that are on file elsewhere; one that the broker doesn't take is only logged."""
+        failures = [error for error in await publish_all(self._broker, records) if error is not None]
+        if failures:
+            _log.warning("not announced", failed=len(failures), error=repr(failures[0]))
 
     async def sweep(self) -> int:
         """Publish what was committed and never published; return how many messages that were."""

@@ -40,7 +40,7 @@ class Runtime:
             settings.kafka,
             idempotent=settings.idempotent_producer,
             client_id="muster",
-            stop_within=STOP_WITHIN.total_seconds() - 5,
+            stop_within=STOP_WITHIN.total_seconds() - 8,
         )
         self.outbox = Outbox(pool, self.broker, self.namespace)
         self.watch = BrokerWatch(
@@ -128,7 +128,7 @@ class Runtime:
         READY.labels(self.namespace.value).set(0)
         with suppress(TimeoutError):
             # A producer that still holds messages waits for a broker that may be away; they are in the outbox.
-            await asyncio.wait_for(self.broker.stop(), timeout=STOP_WITHIN.total_seconds() - 3)
+            await asyncio.wait_for(self.broker.stop(), timeout=STOP_WITHIN.total_seconds() - 6)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

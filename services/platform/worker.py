@@ -8,7 +8,7 @@ import structlog
 
 from schemas.vocabulary import Namespace
 from services.domain.decision import Answered, Commanded, Decision, Outcome, Reported
-from services.platform.dead_letters import DeadLetter, set_aside
+from services.platform.dead_letters import DeadLetter, announcement, set_aside
 from services.platform.decider import Decider, Incoming
 from services.platform.errors import UnpublishedError
 from services.platform.kafka import Received, Record, Unreadable
@@ -71,6 +71,7 @@ class Worker:
             async for attempt in retry_for_ever():
                 with attempt:
                     await set_aside(self._pool, self._namespace, letters)
+            await self._outbox.announce([announcement(letter, self._namespace) for letter in letters])
 
     def _admitted(self, record: Received) -> Reported | Commanded | Answered | str:
         if Namespace.of(record.envelope.status) is not self._namespace:

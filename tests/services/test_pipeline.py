@@ -7,11 +7,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from uuid_utils.compat import uuid7
 
-from schemas.vocabulary import Answer, MessageType, Status
+from schemas.topics import DEAD_LETTERS, topic_name
+from schemas.vocabulary import Answer, MessageType, Namespace, Status
 from services.dispatch import service as dispatch
 from services.escalation import service as escalation
 from services.platform.embedded.apache import ApacheKafka
@@ -92,6 +93,18 @@ async def send_unbounded(
     return None
 
 
+async def dead_letters_on(kafka: str, at_least: int) -> int:
+    """Count the records of the dead-letters topic, once there are so many."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+    await consumer.start()
+    try:
+        partition = TopicPartition(topic_name(DEAD_LETTERS, Namespace.ACTUAL), 0)
+        found: int = (await consumer.end_offsets([partition]))[partition]
+    finally:
+        await consumer.stop()
+    return found if found >= at_least else 0
+
+
 async def test_repeats_and_bad_messages_stop_nothing(pool: Pool, broker: str, request: pytest.FixtureRequest) -> None:
     """Repeats change nothing; what is invalid ends as a dead letter with its reason; the rest goes on."""
     told = report()
@@ -147,6 +160,8 @@ async def test_repeats_and_bad_messages_stop_nothing(pool: Pool, broker: str, re
     ):
         assert any(expected in reason for reason in reasons), (expected, reasons)
     assert len(reasons) == (10 if embedded else 9)
+    announced = await until(lambda: dead_letters_on(broker, len(reasons)))
+    assert announced == len(reasons)
     after = await pool.fetchrow("SELECT * FROM assignments WHERE id = $1", mine["id"])
     assert after is not None
     assert after["state"] == "completed"
