@@ -4,12 +4,12 @@ from typing import Any
 
 import typer
 
-from services.cli.main import app
+from services.cli.main import make_app
 
 
 def parse(arguments: list[str]) -> None:
     """Parse the arguments of ``muster`` to the end, values included; raises click's usage error."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(make_app())
     name, context = "muster", None
     while hasattr(command, "resolve_command"):
         context = command.make_context(name, arguments, parent=context, resilient_parsing=False)

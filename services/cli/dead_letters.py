@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from uuid_utils.compat import uuid7
 
 from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
@@ -68,7 +69,7 @@ async def show(id_: Annotated[UUID, typer.Argument(metavar="ID")], as_json: Json
 @app.command()
 @run
 async def replay(ids: Ids, as_json: JsonFlag = False) -> None:
-    """Publish letters again, as they were, on the topics they came from."""
+    """Publish letters again, as they were but for a fresh event id, on the topics they came from."""
     configured = settings()
     pool = await connect(configured.database, size=1)
     broker = make_broker(configured.kafka, idempotent=configured.idempotent_producer, client_id="muster-replay")
@@ -81,12 +82,10 @@ async def replay(ids: Ids, as_json: JsonFlag = False) -> None:
                 fail(f"dead letter {id_}: it is {row['state']} already")
             if row["origin"].startswith("http:"):
                 fail(f"dead letter {id_}: it came in over HTTP; mend it and send it again, then discard this one")
-            message = (
-                row["origin"],
-                bytes(row["key"] or b""),
-                bytes(row["value"] or b""),
-                read_headers(row["headers"]),
-            )
+            # Its own id may have been decided as invalid; what is replayed is to be decided anew.
+            headers = [pair for pair in read_headers(row["headers"]) if pair[0] != "ce_id"]
+            headers.append(("ce_id", str(uuid7()).encode()))
+            message = (row["origin"], bytes(row["key"] or b""), bytes(row["value"] or b""), headers)
             (error,) = await publish_all(broker, [message])
             if error is not None:
                 fail(f"dead letter {id_}: the broker did not take it: {error!r}")

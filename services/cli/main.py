@@ -1,24 +1,32 @@
-"""The ``muster`` command."""
+"""The ``muster`` command. Only what is asked for is imported, so that a service carries nothing but itself."""
 
+import sys
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from services.cli import database, dead_letters, department, drill, incident, plan
-from services.cli.serve import serve
-from services.cli.up import up
+COMMANDS = {
+    "up": ("services.cli.up", "up"),
+    "serve": ("services.cli.serve", "serve"),
+    "migrate": ("services.cli.database", "migrate"),
+    "topics": ("services.cli.database", "topics"),
+    "doctor": ("services.cli.database", "doctor"),
+}
+"""Commands by name: the module and the function that is one."""
 
-app = typer.Typer(
-    name="muster",
-    help="Coordinates emergency response across departments, and measures it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+GROUPS = {
+    "plan": "services.cli.plan",
+    "incident": "services.cli.incident",
+    "department": "services.cli.department",
+    "drill": "services.cli.drill",
+    "dead-letters": "services.cli.dead_letters",
+}
+"""Groups of commands by name: the module whose ``app`` it is."""
 
 
-@app.callback(invoke_without_command=True)
 def muster(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
@@ -28,18 +36,21 @@ def muster(
         raise typer.Exit
 
 
-app.command()(up)
-app.command()(serve)
-app.command()(database.migrate)
-app.command()(database.topics)
-app.command()(database.doctor)
-app.add_typer(plan.app, name="plan")
-app.add_typer(incident.app, name="incident")
-app.add_typer(department.app, name="department")
-app.add_typer(drill.app, name="drill")
-app.add_typer(dead_letters.app, name="dead-letters")
+def make_app(names: Iterable[str] = (*COMMANDS, *GROUPS)) -> typer.Typer:
+    """Make the command line with these commands and groups."""
+    app = typer.Typer(name="muster", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(muster)
+    for name in names:
+        if name in COMMANDS:
+            module, function = COMMANDS[name]
+            app.command(name)(getattr(import_module(module), function))
+        else:
+            app.add_typer(import_module(GROUPS[name]).app, name=name)
+    return app
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    known = asked in COMMANDS or asked in GROUPS
+    make_app([asked] if known else (*COMMANDS, *GROUPS))()

@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from schemas.vocabulary import Namespace
-from services.cli.main import app
+from services.cli.main import make_app
 from services.cli.processes import SERVICES as SERVED
 from services.departments import Department
 from services.departments.memory import MemoryTransport
@@ -103,7 +103,7 @@ def test_mentioned_inline_commands_exist(name: str) -> None:
         if program == "make":
             assert arguments[0] in TARGETS
         else:
-            assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0, said
+            assert CliRunner().invoke(make_app(), [*arguments, "--help"]).exit_code == 0, said
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.svg")), ids=lambda path: path.name)

@@ -1,5 +1,7 @@
 """The way of the data through real servers: a report becomes orders, answers come back, silence is escalated."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from uuid_utils.compat import uuid7
 
-from schemas.topics import DEAD_LETTERS, topic_name
+from schemas.command import Close
+from schemas.envelope import COMMAND
+from schemas.topics import COMMANDS, DEAD_LETTERS, topic_name
 from schemas.vocabulary import Answer, MessageType, Namespace, Status
 from services.dispatch import service as dispatch
 from services.escalation import service as escalation
@@ -22,7 +26,18 @@ from services.platform.postgres import Pool
 from services.platform.runtime import Runtime
 from services.playbooks.stored import directory_from, plan_from
 from services.tracking import service as tracking
-from tests.services.support import answer, publish_shipped, report, send, sent_answer, sent_report, settings, until
+from tests.services.support import (
+    PLAYBOOKS,
+    answer,
+    publish_shipped,
+    report,
+    send,
+    sent,
+    sent_answer,
+    sent_report,
+    settings,
+    until,
+)
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -191,3 +206,46 @@ async def test_update_of_an_alert_finds_its_incident(pool: Pool, broker: str) ->
     assert await until(updated) == 1
     assert await pool.fetchval("SELECT count(*) FROM incidents") == 1
     await assert_sound(pool)
+
+
+async def test_a_replayed_dead_letter_has_its_effect_once_it_is_right(
+    pool: Pool, broker: str, database: str, request: pytest.FixtureRequest
+) -> None:
+    """A command that came before its incident is set aside, and applies when replayed; a second replay is refused."""
+    told = report()
+    early = Close(
+        incident_id=told.incident_id, status=Status.ACTUAL, by="Li", reason="over", decided_at=datetime.now(UTC)
+    )
+    await send(broker, sent(early, COMMAND, topic_name(COMMANDS, Namespace.ACTUAL)))
+    letter = await until(lambda: pool.fetchval("SELECT id FROM dead_letters"))
+    await send(broker, sent_report(told))
+    await until(lambda: assignments(pool, told.incident_id))
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "MUSTER_DATABASE": database,
+        "MUSTER_KAFKA": broker,
+        "MUSTER_EMBEDDED_BROKER": str("embedded" in request.node.name).lower(),
+    }
+
+    async def muster(*arguments: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.cli", "dead-letters", *arguments),
+            cwd=PLAYBOOKS.parent,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+        return process.returncode, out.decode()
+
+    code, shown = await muster("show", str(letter))
+    assert (code, "there is no such incident" in shown) == (0, True), shown
+    code, said = await muster("replay", str(letter))
+    assert code == 0, said
+
+    async def stood_down() -> object:
+        return await pool.fetchval("SELECT bool_and(state = 'stood_down') FROM activations")
+
+    assert await until(stood_down)
+    code, said = await muster("replay", str(letter))
+    assert (code, "replayed already" in said) == (1, True)
