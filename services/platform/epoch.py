@@ -26,6 +26,8 @@ from services.platform.topics import create_topics
 
 LOOK_EVERY = 1.0
 """Seconds between looks at the broker."""
+SETTLE_AFTER = timedelta(seconds=30)
+"""When nothing can still be confirmed that was handed to the broker's former life; over a producer's time-out."""
 STUCK_AFTER = timedelta(seconds=60)
 LOOK_BACK = timedelta(minutes=10)
 """How long after being published a report or command counts as gone astray, and how far back is looked for one."""
@@ -93,7 +95,7 @@ class BrokerWatch:
             "UPDATE epochs SET settled = true WHERE namespace = $1 AND NOT settled"
             " AND begun_at + $2::interval < clock_timestamp() RETURNING begun_at",
             self._namespace.value,
-            LEASE,
+            SETTLE_AFTER,
         )
         if begun_at is not None:
             await self._pool.fetch(query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at)

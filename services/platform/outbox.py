@@ -23,8 +23,11 @@ from services.platform.metrics import PUBLISHED, SWEPT
 from services.platform.postgres import TRANSIENT, Pool
 from services.platform.queries import query
 
-LEASE = timedelta(seconds=30)
-"""How long one worker may take to publish what it has claimed; longer than a producer's own time-out."""
+LEASE = timedelta(seconds=5)
+"""How long one worker may take to publish what it has claimed, before another does it too.
+
+So long an order waits whose worker died between its commit and the broker; a repeat does no harm.
+"""
 SWEEP_EVERY = 0.5
 """Seconds between sweeps."""
 SWEEP_AT_MOST = 1_000

@@ -42,6 +42,7 @@ class Fleet:
             **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
             "MUSTER_KAFKA": kafka,
             "MUSTER_DATABASE": database,
+            "MUSTER_LOG_LEVEL": "warning",
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
@@ -130,11 +131,11 @@ class Reporters:
         body = {
             "status": "Actual",
             "message_type": "Alert",
-            "categories": ["Infra"],
-            "event": "Power outage",
-            "urgency": "Immediate",
-            "severity": "Moderate",
-            "certainty": "Observed",
+            "categories": ["Met"],
+            "event": "Flash flood watch",
+            "urgency": "Expected",
+            "severity": "Minor",
+            "certainty": "Possible",
             "areas": [{"description": f"District {uuid7()}"}],
             "reported_by": "fleet",
         }
