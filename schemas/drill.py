@@ -4,12 +4,14 @@ Words follow HSEEP (2020): objective, inject, MSEL (the list of injects), STARTE
 by content comprehensive or single-item, by form live or tabletop.
 """
 
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from schemas.base import Document, Duration, Slug, Text
+from schemas.plan import Cel, LevelId
 from schemas.vocabulary import Category, Certainty, Severity, Urgency
 
 DEFAULT = "default"
@@ -57,11 +59,47 @@ class Form(StrEnum):
 
 
 class InjectKind(StrEnum):
-    """What an inject does: opens an incident, brings its update, or adds what somebody says about it."""
+    """What an inject does.
+
+    ``incident`` opens one, ``update`` brings its update, ``message`` adds what somebody says about it. Four change
+    how a simulated department behaves: it falls silent, declines, meets an obstacle, or its consumer stops (orders
+    then aren't even received). ``service_loss`` kills one of Muster's own services. ``confirm`` and ``level`` are
+    the duty officer's decisions.
+    """
 
     INCIDENT = "incident"
     UPDATE = "update"
     MESSAGE = "message"
+    DEPARTMENT_SILENT = "department_silent"
+    DEPARTMENT_DECLINES = "department_declines"
+    OBSTACLE = "obstacle"
+    CONSUMER_OUTAGE = "consumer_outage"
+    SERVICE_LOSS = "service_loss"
+    CONFIRM = "confirm"
+    LEVEL = "level"
+
+
+class ParticipantMode(StrEnum):
+    """Who answers for a department: a simulation, its own people over their own consumer, or both by task."""
+
+    SIMULATED = "simulated"
+    REAL = "real"
+    MIXED = "mixed"
+
+
+class DutyOfficer(StrEnum):
+    """Who decides what only a duty officer may: the controller, by injects, or a person."""
+
+    SIMULATED = "simulated"
+    REAL = "real"
+
+
+class Service(StrEnum):
+    """A service of Muster that a drill may kill."""
+
+    DISPATCH = "dispatch"
+    TRACKING = "tracking"
+    ESCALATION = "escalation"
 
 
 class DrillKind(Document):
@@ -120,12 +158,19 @@ class BlockRule(Document):
 
 
 class ParticipantRule(Document):
-    """How a simulated department behaves. A pace that is absent is the default participant's.
+    """Who answers for a department, and how a simulated one behaves. An absent pace is the default participant's.
 
     ``answer``: from receipt to the yes or no. ``start``: from there to the start. ``work``: from there to the end.
+    ``model`` names a fitted response model under ``playbooks/models``, which then gives all three. ``simulates`` are
+    the tasks of a mixed department that are simulated. ``stand_in``: when nobody listens at STARTEX, a simulation
+    stands in, and the drill says so; without it the drill does not start.
     """
 
     department: Slug
+    mode: ParticipantMode = ParticipantMode.SIMULATED
+    simulates: tuple[Slug, ...] = ()
+    stand_in: bool = False
+    model: Slug | None = None
     answer: Pace | None = None
     start: Pace | None = None
     work: Pace | None = None
@@ -151,26 +196,60 @@ class ReportFields(Document):
 
 
 class InjectRule(Document):
-    """One row of the MSEL. ``at`` counts from STARTEX; ``expectation`` is what the players should do.
+    """One row of the MSEL. ``expectation`` is what the players should do.
 
-    An incident has a ``report``; an update names the incident it is ``of`` and has a ``report``; a message names
-    its incident and ``says`` something.
+    Played at ``at`` after STARTEX; or with ``when`` at the first moment from ``at`` on at which that condition over
+    the drill so far holds; or, ``manual``, when a controller releases it (``at`` is then the planned time). ``within``
+    is how long the players have for it, and ``met_when`` a condition over the drill so far that shows they did it
+    (``services.playbooks.drill_conditions`` has the variables). Which other parts belong to which kind:
+
+    ==================== ================================= ======================
+    kind                 needs                             may have
+    ==================== ================================= ======================
+    incident             report
+    update               of, report
+    message              of, says
+    department_silent    department                        tasks, lasts
+    department_declines  department, because               tasks, lasts
+    obstacle             department, task, says, lasts
+    consumer_outage      department, lasts
+    service_loss         service, lasts
+    confirm              of, plan, because                 level
+    level                of, level, because                plan
+    ==================== ================================= ======================
+
+    ``of`` is the incident's inject. Without ``lasts`` a department stays so to ENDEX; without ``tasks`` in all of its
+    tasks. ``lasts`` of an obstacle is how long it takes to remove.
     """
 
     id: Slug
-    at: Duration
     kind: InjectKind
     title: Text
     expectation: Text
+    at: Duration = timedelta(0)
+    manual: bool = False
+    when: Cel | None = None
+    within: Duration | None = None
+    met_when: Cel | None = None
     of: Slug | None = None
     report: ReportFields | None = None
     says: Text | None = None
+    department: Slug | None = None
+    task: Slug | None = None
+    tasks: tuple[Slug, ...] = ()
+    because: Text | None = None
+    lasts: Duration | None = None
+    service: Service | None = None
+    plan: Slug | None = None
+    level: LevelId | None = None
 
 
 class DrillDocument(Document):
     """One file under ``playbooks/drills``. ``duration`` runs from STARTEX to ENDEX, in the scenario's time.
 
     ``speed`` is how many seconds of the scenario pass in one of the wall clock, unless the run says otherwise.
+    ``local_time`` is what the clocks show at STARTEX where the incident is (``02:10``): reports are told in it, so
+    that a plan's conditions on the hour hold as they would then; without it they are told in UTC.
     """
 
     id: Slug
@@ -186,3 +265,5 @@ class DrillDocument(Document):
     participants: Annotated[tuple[ParticipantRule, ...], Field(min_length=1)]
     injects: Annotated[tuple[InjectRule, ...], Field(min_length=1)]
     targets: Targets = Targets()
+    local_time: time | None = None
+    duty_officer: DutyOfficer = DutyOfficer.SIMULATED

@@ -1,47 +1,36 @@
 """``muster drill``: exercise the plans on the real services with simulated departments, and read the reports back."""
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import asyncpg
 import typer
 
-from schemas.drill import MAX_SPEED, ParticipantRule
+from schemas.drill import MAX_SPEED
 from schemas.vocabulary import Namespace
-from services.cli.output import JsonFlag, aside, console, print_json, print_table, run
+from services.cli import drill_canary, drill_compare, drill_control, drill_models, drill_replay, drill_review
+from services.cli.drill_review import give
+from services.cli.drill_stage import Run, lost_services, play, remember
+from services.cli.output import JsonFlag, aside, print_json, print_table, run
 from services.cli.plan import load_folder
 from services.cli.processes import ATTACH, make_runtime
 from services.cli.servers import DATA
 from services.cli.up import prepare, start_servers
-from services.departments.client import Department
-from services.drills.behaviour import behaviour_of
-from services.drills.html import render
 from services.drills.live import Screen
-from services.drills.participant import NO_CREW, OBSTRUCTED, SimulatedDepartment
-from services.drills.record import DrillError, Ending, list_drills
-from services.drills.report import Report, read_report
-from services.drills.run import Controller
+from services.drills.record import Ending, list_drills
+from services.drills.report import read_report
 from services.drills.scenario import Scenario, load_scenario
-from services.drills.switchboard import Switchboard
-from services.drills.table import as_json as figures
-from services.drills.table import print_report
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
-from services.platform.runtime import Runtime
 from services.playbooks.problem import PlaybookError
 
 app = typer.Typer(help="Exercise the plans, and read the reports back.", no_args_is_help=True)
 
-JOIN_WITHIN = 30.0
-"""Wall seconds that the services get to join their groups before STARTEX."""
 NOT_YET = timedelta(days=1)
 STOPPED = 130
 """Exit code of a drill that a person stopped, as a shell gives it."""
@@ -59,6 +48,8 @@ async def run_drill(
     file: Annotated[Path, typer.Argument(help="A drill, such as playbooks/drills/chemical-release.yaml.")],
     speed: Annotated[float | None, typer.Option(min=1, max=MAX_SPEED, help="Scenario seconds in a second.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the departments decide the same.")] = 1,
+    hold: Annotated[bool, typer.Option("--hold", help="Stand still at STARTEX until `muster drill start`.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds that real departments are waited for.")] = 15.0,
     report: Reports = None,
     kafka: Kafka = None,
     database: Database = None,
@@ -75,16 +66,21 @@ async def run_drill(
         pace = speed or float(scenario.document.speed)
         # Until STARTEX, when the controller starts it, the exercise's clock shows what the wall's does.
         clocked = {"namespace": Namespace.EXERCISE, "clock_start": datetime.now(UTC) + NOT_YET, "clock_speed": pace}
-        runtime = await make_runtime(configured.model_copy(update=clocked), "drill", tuple(ATTACH))
+        # What the drill kills runs as a process of its own.
+        kept = tuple(name for name in ATTACH if name not in lost_services(scenario))
+        runtime = await make_runtime(configured.model_copy(update=clocked), "drill", kept)
         await prepare(runtime, playbooks)
+        addresses = remember(data_dir, configured)
+        stack.callback(partial(addresses.unlink, missing_ok=True))
+        chosen = Run(seed, pace, wait, hold)
         with Screen(scenario.document, pace, aside) as screen:
-            drill_id, ending = await _play(runtime, scenario, seed, pace, screen)
+            drill_id, ending = await play(runtime, scenario, chosen, screen.show, data_dir / "services")
         pool = await connect(configured.database, size=2)
         try:
             found = await read_report(pool, drill_id)
         finally:
             await pool.close()
-        await _give(found, report or data_dir / "reports", as_json=as_json)
+        await give(found, report or data_dir / "reports", as_json=as_json)
     if ending is Ending.STOPPED:
         raise typer.Exit(STOPPED)
 
@@ -97,121 +93,6 @@ def _load(file: Path, playbooks: Path) -> Scenario:
         for problem in error.problems:
             aside.print(str(problem), style="red", soft_wrap=True, markup=False)
         raise typer.Exit(1) from None
-
-
-async def _play(runtime: Runtime, scenario: Scenario, seed: int, speed: float, screen: Screen) -> tuple[UUID, Ending]:
-    switchboard = Switchboard(runtime, scenario.participants)
-    departments = [
-        _simulate(runtime, switchboard, rule, seed=seed, speed=speed) for rule in scenario.participants.values()
-    ]
-    stop = asyncio.Event()
-    async with _alone(runtime.pool), _at_work(runtime, departments), _interruptible(stop):
-        await _joined(runtime, alone=speed > 1)
-        await runtime.playbook.current()  # compiles the plans now, as any service that has run for a minute has done
-        controller = Controller(runtime, scenario, seed=seed, speed=speed, watch=screen.show)
-        return controller.row.id, await controller.run(stop)
-
-
-def _simulate(
-    runtime: Runtime, switchboard: Switchboard, rule: ParticipantRule, *, seed: int, speed: float
-) -> Department:
-    department = Department(
-        rule.department,
-        namespace=runtime.namespace,
-        transport=switchboard.line(rule.department),
-        clock=runtime.clock,
-        stop_within=0,
-    )
-
-    player = SimulatedDepartment(
-        partial(behaviour_of, rule),
-        seed=seed,
-        speed=speed,
-        declines_because=rule.declines_because.en if rule.declines_because else NO_CREW,
-        obstacle=rule.blocked.obstacle.en if rule.blocked else OBSTRUCTED,
-    )
-    department.on_order(player.handle)
-    return department
-
-
-@asynccontextmanager
-async def _alone(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[None]:
-    """Keep a second drill out: the services of two would share their groups and not their clock."""
-    async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('muster.drill'))"):
-            raise DrillError("another drill runs on this database; wait for its end")
-        yield
-
-
-@asynccontextmanager
-async def _at_work(runtime: Runtime, departments: list[Department]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(department.run()) for department in departments]
-    try:
-        async with runtime:
-            try:
-                yield
-                failures = sum(task.done() for task in tasks) + sum(each.handler_failures for each in departments)
-            finally:
-                for department in departments:
-                    department.stop()
-                await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        for task in tasks:
-            task.cancel()
-    if failures:
-        # What looks like a department's silence in the report would be our own fault.
-        raise DrillError(f"drill: simulated departments broke down {failures} times; see the log above")
-
-
-@asynccontextmanager
-async def _interruptible(stop: asyncio.Event) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-async def _joined(runtime: Runtime, *, alone: bool) -> None:
-    """Wait until every consumer has its share, so that joining a group is not taken for a slow answer.
-
-    ``alone``: that is all there is. Another process that serves the exercise namespace goes by another clock.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + JOIN_WITHIN
-    while not all(_has_share(subscriber, alone=alone) for subscriber in runtime.broker.subscribers):
-        if loop.time() > deadline:
-            raise DrillError(
-                "drill: another process serves the exercise namespace on this broker, by the wall's clock;"
-                " stop it, or run the drill with --speed 1"
-            )
-        await asyncio.sleep(0.05)
-
-
-def _has_share(subscriber: Any, *, alone: bool) -> bool:
-    consumer = subscriber.consumer
-    if consumer is None or not consumer.assignment():
-        return False
-    parts = sum(len(consumer.partitions_for_topic(topic) or ()) for topic in consumer.subscription())
-    return not alone or len(consumer.assignment()) >= parts
-
-
-async def _give(report: Report, folder: Path, *, as_json: bool) -> None:
-    path = folder / f"{report.drill.document.id}-{report.drill.started_at:%Y%m%d-%H%M%S}.html"
-    await asyncio.to_thread(_write, path, render(report))
-    if as_json:
-        print_json({**figures(report), "report": str(path)})
-    else:
-        print_report(report, console)
-        aside.print(f"Report: {path}   (again: muster drill report {report.drill.id})", soft_wrap=True)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 @asynccontextmanager
@@ -236,22 +117,21 @@ async def list_command(database: Database = None, data_dir: DataDir = DRILL_DATA
         return
     columns = ("id", "drill", "version", "seed", "speed", "STARTEX", "ended")
     rows = [
-        (d["id"], d["drill"], d["version"], d["seed"], d["speed"], f"{d['started_at']:%F %T}", d["ending"])
+        (d["id"], d["drill"], d["version"], d["seed"], d["speed"], f"{d['started_at']:%F %T}", _ended(d))
         for d in drills
     ]
     print_table("Drills", columns, rows)
 
 
-@app.command(name="report")
-@run
-async def report_command(
-    drill: Annotated[UUID, typer.Argument(metavar="ID", help="A drill's id, from `muster drill list`.")],
-    report: Reports = None,
-    database: Database = None,
-    data_dir: DataDir = DRILL_DATA,
-    as_json: JsonFlag = False,
-) -> None:
-    """Read a drill's report back from the database."""
-    async with _database(database, data_dir) as pool:
-        found = await read_report(pool, drill)
-    await _give(found, report or data_dir / "reports", as_json=as_json)
+def _ended(drill: dict[str, Any]) -> str | None:
+    return f"{drill['ending']}, imported" if drill["imported_at"] else drill["ending"]
+
+
+drill_review.register(app)
+drill_control.register(app)
+app.command(name="replay")(drill_replay.replay_command)
+app.command(name="canary")(drill_canary.canary_command)
+app.command(name="compare")(drill_compare.compare)
+app.command(name="trend")(drill_compare.trend)
+app.command(name="segments")(drill_models.segments)
+app.add_typer(drill_models.models_app, name="models")

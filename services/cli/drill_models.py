@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schemas.base import format_duration, parse_duration
+from schemas.base import parse_duration
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table
 from services.domain.segments import BOUND_NEEDS, NEEDS, NEVER, Quantile, Summary
 from services.drills.dispatch_columns import Columns, Role, choose_columns, parse_map
@@ -44,7 +44,7 @@ Map = Annotated[list[str] | None, typer.Option("--map", metavar="ROLE=COLUMN", h
 By = Annotated[str | None, typer.Option(help="Also by agency, unit or nature.")]
 Encoding = Annotated[str, typer.Option(help="The file's encoding.")]
 TimeFormat = Annotated[str | None, typer.Option(help='How times are written if not ISO, like "%m/%d/%Y %H:%M".')]
-DropZeros = Annotated[bool, typer.Option("--drop-zeros", help="Set segments aside that took no time at all.")]
+DropZeros = Annotated[bool, typer.Option("--drop-zeros", help="Learn nothing of speed from those that took 0 s.")]
 
 
 def segments(
@@ -57,7 +57,6 @@ def segments(
     top: Annotated[int, typer.Option(min=1, help="How many groups are printed, the largest first.")] = 10,
     encoding: Encoding = "utf-8",
     time_format: TimeFormat = None,
-    drop_zeros: DropZeros = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Print the percentiles of past calls' response times, from a file of dispatch records.
@@ -67,7 +66,7 @@ def segments(
     with _explained():
         role = _grouping(by)
         targets = _targets(target or [])
-        records = _read(csv, mapped, role, encoding=encoding, time_format=time_format, drop_zeros=drop_zeros)
+        records = _read(csv, mapped, role, encoding=encoding, time_format=time_format)
         for segment in targets:
             if segment not in records.whole:
                 known = ", ".join(records.whole)
@@ -97,17 +96,22 @@ def fit(
 ) -> None:
     """Fit a model of response times to a file of dispatch records; a drill's departments can be drawn from it."""
     # Fitting needs scipy, whose import takes longer than most commands do.
-    from services.drills.fitting import fit_model  # noqa: PLC0415
+    from services.drills.fitting import fit_model
 
     with _explained():
         role = _grouping(by)
         chosen = _slug(name, csv)
         _check_out(out)
+        if drop_zeros and censoring is Censoring.CLEARED:
+            raise OptionError("--drop-zeros: goes with --censoring never only; leave one of them out")
         records = _read(csv, mapped, role, encoding=encoding, time_format=time_format, drop_zeros=drop_zeros)
         if censoring is Censoring.CLEARED and Role.CLEARED not in records.columns.names:
             raise OptionError("--censoring cleared: no column has the clear times; name it, like --map cleared=Column")
         model = fit_model(records, chosen, kind, censoring, role.value if role else None, zeros_dropped=drop_zeros)
         _write(out, model)
+    missing = [each.value for each in records.whole if each not in {fitted.segment for fitted in model.segments}]
+    if missing:
+        aside.print(f"Left out, for want of usable times: {', '.join(missing)}.", soft_wrap=True, markup=False)
     if as_json:
         print_json({"file": str(out), "model": model.model_dump(mode="json", exclude_none=True)})
         return
@@ -173,7 +177,13 @@ def _slug(name: str | None, csv: Path) -> str:
 
 
 def _read(
-    csv: Path, mapped: list[str] | None, by: Role | None, *, encoding: str, time_format: str | None, drop_zeros: bool
+    csv: Path,
+    mapped: list[str] | None,
+    by: Role | None,
+    *,
+    encoding: str,
+    time_format: str | None,
+    drop_zeros: bool = False,
 ) -> Records:
     told = parse_map(mapped or [])
     with open_records(csv, encoding) as source, _progress(csv) as watch:
@@ -249,7 +259,7 @@ def _print_segments(
     for each, spans in records.whole.items():
         if spans.took and spans.zeros > MANY_ZEROS * len(spans.took):
             part = f"{spans.zeros} of {len(spans.took)} took 0 s"
-            console.print(f"caution    {each}: {part}: recorded together, perhaps not measured; see --drop-zeros")
+            console.print(f"caution    {each}: {part}: recorded together, perhaps never measured")
 
 
 def _row(segment: Span, spans: Spans, target: timedelta | None) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """``muster incident``: report, look at, and steer incidents, over the HTTP API of a running Muster."""
 
 import getpass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -114,15 +115,36 @@ def list_incidents(
     print_table("Incidents", ("incident", "status", "phase", "event", "plans", "reported"), rows)
 
 
+def _moment(text: str | None) -> str | None:
+    """Check a time that was typed; one without its offset is nobody's time."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--as-of {text}: is not a time; write it like 2026-06-01T08:05:00+02:00", 2)
+    if moment.tzinfo is None:
+        fail(f"--as-of {text}: has no offset; write {text}Z for UTC, or {text}+02:00", 2)
+    return moment.isoformat()
+
+
 @app.command()
 def show(
-    incident: Known, url: UrlOption = None, namespace: NamespaceOption = Namespace.ACTUAL, as_json: JsonFlag = False
+    incident: Known,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As it was known then: a time with its offset.")] = None,
+    url: UrlOption = None,
+    namespace: NamespaceOption = Namespace.ACTUAL,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show an incident: plans and why, orders, answers, times."""
-    found = request("GET", f"/v1/incidents/{incident}", (url, namespace))
+    moment = _moment(as_of)
+    params = {} if moment is None else {"as_of": moment}
+    found = request("GET", f"/v1/incidents/{incident}", (url, namespace), params=params)
     if as_json:
         print_json(found)
         return
+    if moment is not None:
+        console.print(f"As it was known at {moment}")
     said = found["report"]
     console.print(
         f"[bold]{said.get('event') or 'no event named'}[/] · {found['status']} · {found['phase']} · {found['id']}"

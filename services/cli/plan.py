@@ -13,6 +13,7 @@ from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
 from services.cli.reports import read_report
 from services.cli.servers import settings
+from services.cli.simulate import simulate
 from services.domain.directory import Directory
 from services.domain.matching import Answers, PlanIndex
 from services.domain.plan import Plan
@@ -30,7 +31,8 @@ from services.playbooks.problem import Gravity, PlaybookError, Problem
 from services.playbooks.stored import read_wordings
 from services.playbooks.yaml_source import read_text
 
-app = typer.Typer(help="Check, publish, explain and compare emergency plans.", no_args_is_help=True)
+app = typer.Typer(help="Check, publish, explain, simulate and compare emergency plans.", no_args_is_help=True)
+app.command()(simulate)
 
 Folder = Annotated[Path, typer.Option("--playbooks", help="The folder with plans/ and departments.yaml.")]
 PLAYBOOKS = Path("playbooks")

@@ -40,6 +40,8 @@ async def up(
             await make_runtime(configured.model_copy(update={"namespace": namespace}), "up", SERVICES)
             for namespace in Namespace
         ]
+        for runtime in runtimes[1:]:
+            runtime.precedence = runtimes[0].precedence
         await prepare(runtimes[0], playbooks)
         addresses = {
             "http": f"http://127.0.0.1:{port}",

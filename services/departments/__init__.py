@@ -1,7 +1,7 @@
-"""What a department runs: a client library that talks Kafka only, and agents that answer by themselves in exercises.
+"""What a department runs: a client library that talks Kafka only, and an agent that answers by itself in exercises.
 
 - `client`: ``Department``; `order`: ``Order``, with every answer; `journal`: what survives a crash
-- `agent`: ``SimulatedDepartment`` and ``Behaviour``
+- `agent`: ``AutomaticAgent``, which answers by itself
 - `memory`: ``MemoryBroker``, to test handlers without Kafka
 """
 

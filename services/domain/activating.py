@@ -1,11 +1,11 @@
 """Putting plans into force, on standby, up for confirmation; changing their level; standing them down."""
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState
+from services.domain.changing import replace
 from services.domain.deadlines import CONFIRM_WITHIN
 from services.domain.decision import Opening
 from services.domain.draft import Draft

@@ -1,12 +1,12 @@
 """What a department's answer does to its assignment: the life cycle, guarded against repeats and late words."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from schemas.acknowledgement import Acknowledgement
 from schemas.timeline import Entry
 from schemas.vocabulary import Answer, AssignmentState, Notice
+from services.domain.changing import replace
 from services.domain.deadlines import settle_ladder
 from services.domain.decision import Outcome
 from services.domain.draft import Draft
@@ -34,6 +34,7 @@ _REFUSALS = {
     Answer.DECLINE: (AssignmentState.DECLINED, Entry.DECLINED, "declined_at"),
     Answer.FAIL: (AssignmentState.FAILED, Entry.FAILED, "failed_at"),
 }
+_SETTLED_BY = {**_STEP, **_REFUSALS}
 
 
 def take_answer(draft: Draft, answer: Acknowledgement) -> tuple[Outcome, str]:
@@ -77,7 +78,7 @@ def _said_before(draft: Draft, assignment: Assignment, said: Acknowledgement) ->
     if answer is Answer.DELEGATE:
         heirs = (a for a in draft.assignments.values() if a.parent_id == assignment.id)
         return any(heir.department == said.delegate_to for heir in heirs)
-    known = {**_STEP, **_REFUSALS}.get(answer)
+    known = _SETTLED_BY.get(answer)
     return known is not None and getattr(assignment, known[2]) is not None
 
 

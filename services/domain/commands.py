@@ -1,7 +1,6 @@
 """What a duty officer's decision does; each is carried out or refused with a reason that is kept."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState, Notice
 from services.domain.activating import activate, live_activation, open_activation, set_level, stand_down
 from services.domain.answers import hand_over, why_not_hand_over
+from services.domain.changing import replace
 from services.domain.decision import Outcome
 from services.domain.draft import Draft
 from services.domain.filling import take_back

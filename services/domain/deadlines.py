@@ -1,17 +1,19 @@
 """When an assignment next falls due, and what happens when it does not get its answer in time."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from schemas.timeline import Entry
 from schemas.vocabulary import Clock, EscalationStep, Notice
+from services.domain.changing import replace
 from services.domain.incident import Assignment, Deadline
 from services.domain.plan import Role, Task
 
 CONFIRM_WITHIN = timedelta(minutes=5)
 """How long a duty officer has to decide on a plan that names no time of its own, before being alarmed."""
+
+_DEADLINES = tuple(Deadline)
 
 if TYPE_CHECKING:
     from services.domain.draft import Draft
@@ -41,7 +43,7 @@ def _by(assignment: Assignment, deadline: Deadline) -> datetime | None:
 def _dues(assignment: Assignment, task: Task, role: Role) -> Iterator[datetime]:
     if role.wait is not None and assignment.state.is_unanswered and not assignment.silent:
         yield assignment.issued_at + role.wait
-    for deadline in Deadline:
+    for deadline in _DEADLINES:
         by = _by(assignment, deadline)
         if by is not None and deadline not in assignment.missed and assignment.unmet(deadline):
             yield by
@@ -60,7 +62,8 @@ def settle_ladder(assignment: Assignment, now: datetime) -> Assignment:
     if assignment.ladder in unmet:
         return assignment
     if not unmet:
-        return replace(assignment, ladder=None, rung=0, rung_at=None)
+        at_rest = assignment.ladder is None and assignment.rung == 0 and assignment.rung_at is None
+        return assignment if at_rest else replace(assignment, ladder=None, rung=0, rung_at=None)
     return replace(assignment, ladder=unmet[0], rung=0, rung_at=now)
 
 
@@ -102,7 +105,7 @@ def _call_next(draft: "Draft", assignment: Assignment, reason: str) -> Assignmen
 
 def _miss_deadlines(draft: "Draft", assignment: Assignment, task: Task) -> Assignment:
     reaches_officer = any(rung.step is EscalationStep.DUTY_OFFICER for rung in task.ladder)
-    for deadline in Deadline:
+    for deadline in _DEADLINES:
         by = _by(assignment, deadline)
         if by is None or by > draft.now or deadline in assignment.missed or not assignment.unmet(deadline):
             continue

@@ -1,13 +1,13 @@
 """A decision while it is being made: a working copy of the incident, and the effects gathered so far."""
 
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from schemas import assignment as wire
 from schemas.timeline import Entry, TimelineEntry
 from schemas.vocabulary import AssignmentState, Notice
+from services.domain.changing import replace
 from services.domain.deadlines import next_due
 from services.domain.decision import Decision, Opening, Order, Outcome
 from services.domain.identity import derive_id
@@ -23,6 +23,8 @@ class Draft:
         self, incident: Incident, *, event_id: UUID, now: datetime, broker_at: datetime | None, playbook: Playbook
     ) -> None:
         self.incident = incident
+        self._before = incident
+        self._touched: dict[UUID, set[str]] = {}
         self.activations: dict[UUID, Activation] = dict(incident.activations)
         self.assignments: dict[UUID, Assignment] = dict(incident.assignments)
         self.obstacles: dict[UUID, Obstacle] = dict(incident.obstacles)
@@ -65,8 +67,21 @@ class Draft:
             task = self.plan(activation).tasks[assignment.task]
             due = next_due(assignment, task, self.role(activation, task))
         kept = assignment if due == assignment.next_due_at else replace(assignment, next_due_at=due)
-        self.assignments[assignment.id] = kept
+        before = self.assignments.get(kept.id)
+        self.assignments[kept.id] = kept
+        if before is None or before.state is not kept.state or before.silent is not kept.silent:
+            self._touched.setdefault(kept.activation_id, set()).add(kept.task)
         return kept
+
+    def touched(self, activation_id: UUID) -> set[str] | None:
+        """Name the tasks that were given, taken on, left or finished; None when what is asked for may have changed too.
+
+        Deadlines missed and people reminded change nothing about who has a task.
+        """
+        before = self._before
+        if self.incident is not before or self.activations[activation_id] is not before.activations.get(activation_id):
+            return None
+        return self._touched.get(activation_id, set())
 
     def note(
         self,
@@ -118,6 +133,13 @@ class Draft:
     ) -> Assignment:
         """Send word of an assignment to its department, or a copy to another; every message raises the revision."""
         sent = self.put(replace(assignment, revision=assignment.revision + 1))
+        self.word(sent, notice, reason=reason, to=to, addressed_to=addressed_to)
+        return sent
+
+    def word(
+        self, sent: Assignment, notice: Notice, *, reason: str | None, to: str | None, addressed_to: str | None
+    ) -> None:
+        """Write the message itself; nothing that is decided depends on it."""
         activation = self.activations[sent.activation_id]
         plan = self.plan(activation)
         task = plan.tasks[sent.task]
@@ -159,7 +181,6 @@ class Draft:
             parent_id=sent.parent_id,
         )
         self._orders.append(Order(self.new_id(), to or sent.department, message))
-        return sent
 
     def end(self, assignment: Assignment, state: AssignmentState, entry: Entry, notice: Notice, reason: str) -> None:
         """End an open assignment from our side, tell its department why, and close its obstacles."""
@@ -189,3 +210,12 @@ class Draft:
             opened=self.opened,
             released=tuple(self.released),
         )
+
+
+class Drafting(Protocol):
+    """How a draft is begun: `Draft` itself, or one that writes its effects down in another form."""
+
+    def __call__(
+        self, incident: Incident, *, event_id: UUID, now: datetime, broker_at: datetime | None, playbook: Playbook
+    ) -> Draft:
+        """Begin the draft of one event."""

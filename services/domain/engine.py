@@ -8,7 +8,7 @@ from services.domain.answers import take_answer
 from services.domain.commands import take_command
 from services.domain.deadlines import pass_time
 from services.domain.decision import Answered, Commanded, Decision, Event, Opening, Outcome, Reported, TimePassed
-from services.domain.draft import Draft
+from services.domain.draft import Draft, Drafting
 from services.domain.filling import fill
 from services.domain.incident import Incident
 from services.domain.playbook import Playbook
@@ -21,13 +21,15 @@ def decide(
     now: datetime,
     playbook: Playbook,
     openings: Mapping[str, Opening] | None = None,
+    *,
+    drafting: Drafting = Draft,
 ) -> Decision:
     """Decide what follows from one event.
 
     ``incident`` is the state before, None when nothing is known under the event's incident id. ``openings``
     holds the activations that a report, first or later, may join, by `services.domain.matching.group_key`. Returns
-    the state after with every message and entry; expected refusals are outcomes, not exceptions. Raises ValueError
-    for a naive ``now``.
+    the state after with every message and entry; expected refusals are outcomes, not exceptions. ``drafting`` is how
+    the effects are written down, and has no say in what is decided. Raises ValueError for a naive ``now``.
     """
     if now.tzinfo is None:
         raise ValueError("now must carry its offset")
@@ -43,7 +45,7 @@ def decide(
         # An exercise must never touch the record of a real incident, nor the other way round.
         return Decision(Outcome.INVALID, f"the incident is {state.status}, the message is {status}", incident)
     broker_at = None if isinstance(event, TimePassed) else event.broker_at
-    draft = Draft(state, event_id=event.id, now=now, broker_at=broker_at, playbook=playbook)
+    draft = drafting(state, event_id=event.id, now=now, broker_at=broker_at, playbook=playbook)
     if isinstance(event, Reported):
         outcome, reason = take_report(draft, event.report, first=incident is None, openings=openings or {})
     elif isinstance(event, Commanded):

@@ -1,13 +1,16 @@
 """Keep every task that is wanted in somebody's hands: the rule that no assignment is ever lost.
 
 `fill` compares what the plan wants with what has been given, and gives or takes back the difference. It may be
-called after any event and does nothing where nothing changed.
+called after any event and does nothing where nothing changed. Most events change a single assignment: what a task
+needs depends on its activation, the report, its own assignments and those of the tasks it comes after, so that only
+the tasks touched by the event and those that wait for them are looked at while the first two stay as they were.
 """
 
-from dataclasses import replace
+from uuid import UUID
 
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationState, AssignmentState, Notice
+from services.domain.changing import replace
 from services.domain.deadlines import set_deadlines
 from services.domain.draft import Draft
 from services.domain.incident import Activation, Assignment, Phase
@@ -22,13 +25,21 @@ def fill(draft: Draft) -> None:
     if draft.incident.phase is Phase.CLOSED:
         return
     for activation_id in list(draft.activations):
-        for task in draft.plan(draft.activations[activation_id]).tasks.values():
+        for task in _concerned(draft, activation_id):
             activation = draft.activations[activation_id]
             if wanted(draft, activation, task):
                 _fill_task(draft, activation, task)
             else:
                 _withdraw(draft, activation, task)
     close_if_done(draft)
+
+
+def _concerned(draft: Draft, activation_id: UUID) -> list[Task]:
+    tasks = draft.plan(draft.activations[activation_id]).tasks.values()
+    touched = draft.touched(activation_id)
+    if touched is None:
+        return list(tasks)
+    return [task for task in tasks if task.id in touched or not touched.isdisjoint(task.after)] if touched else []
 
 
 def wanted(draft: Draft, activation: Activation, task: Task) -> bool:

@@ -1,6 +1,7 @@
 """The state of one incident: its report, the plans put into force for it, and every assignment given.
 
 An incident with all that hangs on it is one unit of consistency: events about it are decided one after another.
+The values have no slots, so that `services.domain.changing.replace` can copy them at once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ class Deadline(StrEnum):
     COMPLETE = "complete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """A task given to one department for one activation.
 
@@ -93,7 +94,7 @@ class Assignment:
         return any(self.unmet(deadline) for deadline in self.missed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Activation:
     """A plan put into force for an incident; ``digest`` names the frozen wording it obeys for good.
 
@@ -124,7 +125,7 @@ class Activation:
         return self.state in {ActivationState.WARNING, ActivationState.ACTIVATED}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Obstacle:
     """What keeps a department from going on; it has an owner until it is resolved."""
 
@@ -138,7 +139,7 @@ class Obstacle:
     resolved_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incident:
     """One incident with all that hangs on it; assignments are kept in the order they were issued.
 

@@ -1,7 +1,6 @@
 """What a report does: opens an incident, updates it, or cancels it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from schemas.incident import IncidentReport
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState, MessageType, Severity
 from services.domain.activating import activate, call_plans, live_activation, open_activation, set_level, stand_down
+from services.domain.changing import replace
 from services.domain.decision import Opening, Outcome
 from services.domain.draft import Draft
 from services.domain.incident import Activation, Phase

@@ -1,6 +1,6 @@
 """The timeline of a drill as geometry: which line goes from where to where. The template draws it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,11 +37,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One assignment."""
+    """One assignment; ``planned`` runs from the order to the last deadline it had, or as far as the drawing goes."""
 
     bar: Bar
     y: float
     label: Text
+    planned: Piece | None
     pieces: tuple[Piece, ...]
     marks: tuple[Mark, ...]
 
@@ -66,12 +67,14 @@ class Chart:
     injects: tuple[tuple[float, int, Text], ...]
 
 
-def draw(report: Report) -> Chart:
-    """Lay out a report's assignments by department, in the order in which they were first called."""
+def draw(report: Report, departments: Collection[str] | None = None) -> Chart:
+    """Lay out a report's assignments by department, of all or of some, in the order in which they were first called."""
     scale = _Scale(report.drill.started_at, max(report.duration, timedelta(minutes=1)))
     lanes: list[Lane] = []
     y = float(HEAD)
     for department in report.departments:
+        if departments is not None and department.id not in departments:
+            continue
         top, y = y, y + GROUP
         rows = []
         for bar in report.bars:
@@ -86,6 +89,20 @@ def draw(report: Report) -> Chart:
         ticks=tuple(scale.ticks()),
         injects=tuple((scale.x(row.played_at), number, row.rule.title) for number, row in played if row.played_at),
     )
+
+
+def pages(report: Report, height: float) -> list[Chart]:
+    """Lay out the same on as many drawings as it takes for each to be no higher; a department is never divided."""
+    groups: list[list[str]] = [[]]
+    left = height - HEAD
+    for department in report.departments:
+        needs = GROUP + ROW * department.orders
+        if groups[-1] and needs > left:
+            groups.append([])
+            left = height - HEAD
+        groups[-1].append(department.id)
+        left -= needs
+    return [draw(report, group) for group in groups if group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,9 @@ class _Scale:
 
 
 def _row(bar: Bar, y: float, scale: _Scale) -> Row:
-    return Row(bar, y, _short(bar.title), tuple(_pieces(bar, scale)), tuple(_marks(bar, scale)))
+    last = max(bar.deadlines.values(), default=None)
+    planned = None if last is None else _piece("planned", bar.issued_at, last, scale)
+    return Row(bar, y, _short(bar.title), planned, tuple(_pieces(bar, scale)), tuple(_marks(bar, scale)))
 
 
 def _short(title: Text) -> Text:

@@ -16,6 +16,7 @@ from rich.text import Text as Styled
 from schemas.drill import DrillDocument
 from schemas.timeline import Entry
 from schemas.vocabulary import AssignmentState
+from services.drills.record import Rating
 from services.drills.run import Progress
 from services.drills.words import ENTRIES
 
@@ -46,6 +47,12 @@ _COLUMNS = {
     "called off": (AssignmentState.CANCELLED, AssignmentState.SUPERSEDED, AssignmentState.EXPIRED),
 }
 
+_RATINGS = {
+    Rating.MET: ("met", "green"),
+    Rating.NOT_MET: ("not met", "red"),
+    Rating.NOT_OBSERVED: ("not observed", "yellow"),
+}
+
 
 class Screen:
     """Shows a drill; use as a context manager and give `show` to the controller."""
@@ -56,7 +63,8 @@ class Screen:
         self._console = console
         self._recent: deque[Styled] = deque(maxlen=RECENT)
         self._level = NO_LEVEL
-        self._played = 0
+        self._known: tuple[str, ...] = ()
+        self._paused = False
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -72,10 +80,16 @@ class Screen:
 
     def show(self, progress: Progress) -> None:
         """Show how the drill stands."""
-        for name in progress.played[self._played :]:
+        for name in (each for each in progress.played if each not in self._known):
             inject = next(inject for inject in self._document.injects if inject.id == name)
             self._add(progress.elapsed, f"[cyan]inject[/] {escape(inject.title.en)} · {escape(inject.title.zh)}")
-        self._played = len(progress.played)
+        self._known = progress.played
+        if progress.paused != self._paused:
+            self._paused = progress.paused
+            self._add(progress.elapsed, "[bold]the drill stands still[/]" if progress.paused else "[bold]it goes on[/]")
+        for judged in progress.judged:
+            word, style = _RATINGS[judged.rating]
+            self._add(progress.elapsed, f"[{style}]expectation {word}[/] · {judged.inject} · {escape(judged.because)}")
         for row in progress.entries:
             self._take(row["occurred_at"] - progress.started_at, row)
         if self._live is not None:
@@ -106,6 +120,7 @@ class Screen:
         words = (
             f"[bold reverse] EXERCISE [/] [bold]{escape(title.en)} · {escape(title.zh)}[/]"
             f"\n{_clock(progress.elapsed)} of {_clock(duration)} at {self._speed:g}×, level {self._level}"
+            f"{'   [bold yellow]STANDS STILL[/]' if progress.paused else ''}"
         )
         bar = ProgressBar(total=duration.total_seconds(), completed=progress.elapsed.total_seconds(), width=60)
         return Group(Styled.from_markup(words), bar)

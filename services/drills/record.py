@@ -1,7 +1,8 @@
 """A drill's own rows in Postgres: what was run, with which document, seed and speed, and what was played."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -12,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from schemas.drill import DrillDocument, InjectKind
-from services.platform.clock import ScaledClock
+from services.platform.clock import Pause, ScaledClock
 from services.platform.errors import MusterError
 
 _FOLDER = Path(__file__).parent / "sql"
@@ -33,9 +34,29 @@ class Ending(StrEnum):
     FAILED = "failed"
 
 
+class Rating(StrEnum):
+    """Whether what an inject expected was seen: in time, not, or nobody could tell."""
+
+    MET = "met"
+    NOT_MET = "not_met"
+    NOT_OBSERVED = "not_observed"
+
+
+class Seat(StrEnum):
+    """Who answered for a department; a stand-in is a simulation because nobody listened."""
+
+    SIMULATED = "simulated"
+    REAL = "real"
+    MIXED = "mixed"
+    STAND_IN = "stand-in"
+
+
 @dataclass(frozen=True, slots=True)
 class DrillRow:
-    """One drill on record. Times are the scenario's; ``clock_start`` is where its clock left the wall's."""
+    """One drill on record. Times are the scenario's; ``clock_start`` is where its clock left the wall's.
+
+    ``pauses`` are the wall's. ``seats`` says who answered for each department; older drills don't tell.
+    """
 
     id: UUID
     document: DrillDocument
@@ -46,11 +67,13 @@ class DrillRow:
     ended_at: datetime | None = None
     ending: Ending | None = None
     incident_ids: tuple[UUID, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    seats: Mapping[str, Seat] = field(default_factory=dict)
 
     @property
     def clock(self) -> ScaledClock:
         """The clock the drill ran by; it translates an instant of the wall's."""
-        return ScaledClock(self.clock_start, self.speed)
+        return ScaledClock(self.clock_start, self.speed, self.pauses)
 
     @property
     def opening(self) -> list[str]:
@@ -77,14 +100,33 @@ async def begin(pool: "Pool[asyncpg.Record]", row: DrillRow) -> None:
         row.speed,
         row.clock_start,
         row.started_at,
+        json.dumps(row.seats),
     )
 
 
 async def note_inject(
-    pool: "Pool[asyncpg.Record]", drill_id: UUID, inject: str, event_id: UUID, incident_id: UUID, at: datetime
+    pool: "Pool[asyncpg.Record]",
+    drill_id: UUID,
+    inject: str,
+    event_id: UUID,
+    incident_id: UUID | None,
+    at: datetime,
+    *,
+    awaits_decision: bool = True,
+    released_by: str | None = None,
 ) -> None:
     """Put an inject on record; before it is published, so that no incident of a drill is ever unknown to it."""
-    await pool.execute(sql("note_inject"), event_id, drill_id, inject, incident_id, at)
+    await pool.execute(sql("note_inject"), event_id, drill_id, inject, incident_id, at, awaits_decision, released_by)
+
+
+async def note_detail(pool: "Pool[asyncpg.Record]", drill_id: UUID, inject: str, **facts: object) -> None:
+    """Add to the record of an inject what came of it, as when a lost service was back."""
+    await pool.execute(
+        "UPDATE drill_injects SET detail = detail || $3::jsonb WHERE drill_id = $1 AND inject = $2",
+        drill_id,
+        inject,
+        json.dumps(facts, default=str),
+    )
 
 
 async def end(pool: "Pool[asyncpg.Record]", row: DrillRow, at: datetime, ending: Ending) -> None:
@@ -94,7 +136,7 @@ async def end(pool: "Pool[asyncpg.Record]", row: DrillRow, at: datetime, ending:
 
 async def read_drill(pool: "Pool[asyncpg.Record]", drill_id: UUID) -> DrillRow:
     """Read one drill; raises `DrillError` when there is none of this id."""
-    found = await pool.fetchrow("SELECT * FROM drills WHERE id = $1", drill_id)
+    found = await pool.fetchrow(sql("read_drill"), drill_id)
     if found is None:
         raise DrillError(f"drill {drill_id}: there is none on record; see `muster drill list`")
     return DrillRow(
@@ -107,6 +149,8 @@ async def read_drill(pool: "Pool[asyncpg.Record]", drill_id: UUID) -> DrillRow:
         ended_at=found["ended_at"],
         ending=Ending(found["ending"]) if found["ending"] else None,
         incident_ids=tuple(found["incident_ids"]),
+        pauses=tuple((since, until) for since, until in found["pauses"]),
+        seats={name: Seat(seat) for name, seat in json.loads(found["seats"]).items()},
     )
 
 

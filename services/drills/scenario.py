@@ -1,238 +1,124 @@
 """A drill's file, read as strictly as a plan's and checked against the plans and the directory it speaks of."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from uuid import UUID
 
-from schemas.base import Text
 from schemas.drill import (
     DEFAULT,
     DrillDocument,
-    InjectKind,
-    InjectRule,
-    Measure,
+    ParticipantMode,
     ParticipantRule,
-    ReportFields,
 )
-from schemas.incident import Area, IncidentReport
-from schemas.vocabulary import Certainty, MessageType, Severity, Status, Urgency
 from services.domain.directory import Directory
-from services.domain.identity import derive_id
-from services.domain.matching import PlanIndex
 from services.domain.plan import Plan
-from services.domain.reports import merge
+from services.drills.lint import check, with_called
+from services.drills.response_model import ResponseModel, load_model
+from services.drills.telling import MARK as MARK
+from services.drills.telling import report_of as report_of
+from services.playbooks.cel_source import SourceError
+from services.playbooks.drill_conditions import DrillCondition, Known, compile_drill_condition
 from services.playbooks.problem import NodePath, PlaybookError, Problem, did_you_mean
 from services.playbooks.validation import validate
 from services.playbooks.yaml_source import SourceMap, read_text, read_tree
 
-MARK = Text(en="EXERCISE: ", zh="【演练】")
-"""What every headline of a drill begins with, as on the radio."""
+MODELS = "models"
+"""The folder beside ``drills`` that holds fitted response models."""
+_DAY = timedelta(days=1)
+NOTHING_KNOWN = Known((), (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A drill that can be run: the document, and how each simulated department behaves, by its id."""
+    """A drill that can be run: the document, and how each department takes part, by its id.
+
+    ``models`` are the response models by name. ``when`` and ``met_when`` are the compiled conditions by inject.
+    """
 
     document: DrillDocument
     participants: Mapping[str, ParticipantRule]
+    models: Mapping[str, ResponseModel] = field(default_factory=dict)
+    known: Known = NOTHING_KNOWN
+    when: Mapping[str, DrillCondition] = field(default_factory=dict)
+    met_when: Mapping[str, DrillCondition] = field(default_factory=dict)
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The departments that should listen with a consumer of their own."""
+        return tuple(name for name, rule in self.participants.items() if rule.mode is not ParticipantMode.SIMULATED)
 
 
 def load_scenario(path: Path, plans: Sequence[Plan], directory: Directory) -> Scenario:
-    """Read and check one drill file; PlaybookError with every problem of the file."""
-    return parse_scenario(read_text(path), str(path), plans, directory)
+    """Read and check one drill file; PlaybookError with every problem of the file.
+
+    Response models are looked for in the ``models`` folder beside the file's own.
+    """
+    return parse_scenario(read_text(path), str(path), plans, directory, models=path.parent.parent / MODELS)
 
 
-def parse_scenario(text: str, file: str, plans: Sequence[Plan], directory: Directory) -> Scenario:
+def parse_scenario(
+    text: str, file: str, plans: Sequence[Plan], directory: Directory, *, models: Path | None = None
+) -> Scenario:
     """Read a drill's YAML text; ``file`` is the name that problems carry. PlaybookError when it can't be run."""
     tree, source = read_tree(text, file)
     document = validate(DrillDocument, tree, source)
     by_id = {plan.id: plan for plan in plans}
-    problems = [
-        *_check_ids(document, source),
-        *_check_plans(document, by_id, source),
-        *_check_injects(document, source),
-        *_check_objectives(document, source),
-        *_check_participants(document, directory, source),
-    ]
-    exercised = _with_called(document.plans, by_id)
-    problems += _check_tasks(document, exercised, source)
-    if not problems:
-        problems += _check_answered(document, plans, by_id, source)
+    exercised = with_called(document.plans, by_id)
+    problems = check(document, plans, directory, source)
+    participants = {} if problems else _resolve(document, exercised)
+    found = {name: _model(name, path, models, source) for name, path in _models(document).items()}
+    known = Known(
+        departments=tuple(participants or directory.departments),
+        tasks=tuple(sorted({task for plan in exercised for task in plan.tasks})),
+        plans=tuple(plan.id for plan in exercised),
+        injects=tuple(inject.id for inject in document.injects),
+    )
+    conditions: dict[str, dict[str, DrillCondition]] = {"when": {}, "met_when": {}}
+    for index, inject in enumerate(document.injects):
+        for name, compiled in conditions.items():
+            written = getattr(inject, name)
+            if written is None or not all(plan in by_id for plan in document.plans):
+                continue  # of unknown plans nobody knows the tasks
+            try:
+                compiled[inject.id] = compile_drill_condition(written, known)
+            except SourceError as error:
+                problems.append(source.problem(("injects", index, name), error.message, error.mend))
+    problems += [problem for problem in found.values() if isinstance(problem, Problem)]
     if problems:
         raise PlaybookError(problems)
-    return Scenario(document, _resolve(document, exercised))
+    loaded = {name: model for name, model in found.items() if isinstance(model, ResponseModel)}
+    return Scenario(document, participants, loaded, known, conditions["when"], conditions["met_when"])
 
 
-def report_of(document: DrillDocument, inject: InjectRule, incident_id: UUID, reported_at: datetime) -> IncidentReport:
-    """Make the report that an inject becomes; its status is Exercise, and its headline says so too."""
-    told = inject.report or ReportFields()
-    headline = told.headline or inject.says
-    return IncidentReport(
-        incident_id=incident_id,
-        status=Status.EXERCISE,
-        message_type=MessageType.ALERT if inject.kind is InjectKind.INCIDENT else MessageType.UPDATE,
-        categories=told.categories,
-        event=told.event.en if told.event else None,
-        headline=f"{MARK.en}{headline.en}" if headline else None,
-        description=told.description.en if told.description else None,
-        severity=told.severity or Severity.UNKNOWN,
-        urgency=told.urgency or Urgency.UNKNOWN,
-        certainty=told.certainty or Certainty.UNKNOWN,
-        areas=tuple(Area(description=area.en) for area in told.areas),
-        parameters=dict(told.parameters),
-        language="en",
-        reported_at=reported_at,
-        reported_by=f"drill {document.id}, inject {inject.id}",
-    )
+def zone_of(document: DrillDocument, startex: datetime) -> timezone:
+    """Give the offset in which a drill's reports are told, so that the clocks show its local time at STARTEX."""
+    if document.local_time is None:
+        return timezone(timedelta(0))
+    shown = timedelta(hours=document.local_time.hour, minutes=document.local_time.minute)
+    utc = timedelta(hours=startex.hour, minutes=startex.minute)
+    offset = (shown - utc) % _DAY
+    return timezone(offset if offset <= _DAY / 2 else offset - _DAY)
 
 
-def _check_ids(document: DrillDocument, source: SourceMap) -> Iterator[Problem]:
-    lists = {"objectives": "id", "injects": "id", "participants": "department"}
-    for name, key in lists.items():
-        seen: set[str] = set()
-        for index, item in enumerate(getattr(document, name)):
-            value = getattr(item, key)
-            if value in seen:
-                yield source.problem((name, index, key), f'"{value}" is used twice', "keep one of them")
-            seen.add(value)
-
-
-def _check_plans(document: DrillDocument, plans: Mapping[str, Plan], source: SourceMap) -> Iterator[Problem]:
-    for index, plan in enumerate(document.plans):
-        if plan not in plans:
-            yield source.problem(("plans", index), f'unknown plan "{plan}"', did_you_mean(plan, list(plans)))
-
-
-def _check_injects(document: DrillDocument, source: SourceMap) -> Iterator[Problem]:
-    opened: dict[str, timedelta] = {}
-    if document.duration <= timedelta(0):
-        yield source.problem(("duration",), "nothing can happen in no time", "write a duration like 45m")
-    for index, inject in enumerate(document.injects):
-        path: NodePath = ("injects", index)
-        if inject.at >= document.duration:
-            yield source.problem((*path, "at"), "comes after ENDEX", "play it earlier, or raise `duration`")
-        yield from _check_parts(inject, path, source)
-        if inject.kind is InjectKind.INCIDENT:
-            opened[inject.id] = inject.at
-        elif inject.of is not None and inject.of not in opened:
-            mend = did_you_mean(inject.of, list(opened))
-            yield source.problem((*path, "of"), f'no incident "{inject.of}" is opened before it', mend)
-        elif inject.of is not None and inject.at < opened[inject.of]:
-            yield source.problem((*path, "at"), f'comes before "{inject.of}", which it is of', "play it later")
-    if not opened:
-        yield source.problem(("injects",), "no inject opens an incident", "begin with one of `kind: incident`")
-
-
-def _check_parts(inject: InjectRule, path: NodePath, source: SourceMap) -> Iterator[Problem]:
-    wanted = {
-        InjectKind.INCIDENT: {"report"},
-        InjectKind.UPDATE: {"of", "report"},
-        InjectKind.MESSAGE: {"of", "says"},
-    }[inject.kind]
-    for name in ("of", "report", "says"):
-        given = getattr(inject, name) is not None
-        if given and name not in wanted:
-            yield source.problem((*path, name), f"does not belong to a {inject.kind} inject", "delete it")
-        elif not given and name in wanted:
-            yield source.problem(path, f"{name}: is missing from this {inject.kind} inject", f"write `{name}:` here")
-    if inject.kind is InjectKind.INCIDENT and inject.report is not None and not inject.report.categories:
-        yield source.problem((*path, "report"), "categories: is missing", "write `categories: [...]` here")
-
-
-def _check_objectives(document: DrillDocument, source: SourceMap) -> Iterator[Problem]:
-    for index, objective in enumerate(document.objectives):
-        path = ("objectives", index, "criterion")
-        is_share = objective.criterion.measure is Measure.SHARE
-        if is_share and objective.criterion.at_least is None:
-            yield source.problem(path, "at_least: is missing", "write the percentage, like `at_least: 90`")
-        elif not is_share and objective.criterion.at_least is not None:
-            message = f"does not belong to {objective.criterion.measure}"
-            yield source.problem((*path, "at_least"), message, "delete it, or write `measure: share`")
-
-
-def _check_participants(document: DrillDocument, directory: Directory, source: SourceMap) -> Iterator[Problem]:
-    known = [DEFAULT, *directory.departments]
-    named = {rule.department: rule for rule in document.participants}
-    for index, rule in enumerate(document.participants):
-        path = ("participants", index)
-        if rule.department not in known:
-            message = f'unknown department "{rule.department}"'
-            yield source.problem((*path, "department"), message, did_you_mean(rule.department, known))
-        if rule.declines and rule.declines_because is None:
-            yield source.problem(path, "declines_because: is missing", "say why, in both languages")
-    default = named.get(DEFAULT)
-    if default is None:
-        yield source.problem(("participants",), 'no participant "default"', "write one; the others build on it")
-    else:
-        at = document.participants.index(default)
-        for name in ("answer", "start", "work"):
-            if getattr(default, name) is None:
-                yield source.problem(("participants", at), f"{name}: is missing", "the default needs all three paces")
-
-
-def _check_tasks(document: DrillDocument, plans: Sequence[Plan], source: SourceMap) -> Iterator[Problem]:
-    called = {
-        task.id: {name for plan in plans if task.id in plan.tasks for name in plan.roles[task.role].candidates}
-        for each in plans
-        for task in each.tasks.values()
+def _models(document: DrillDocument) -> dict[str, NodePath]:
+    return {
+        rule.model: ("participants", index, "model")
+        for index, rule in enumerate(document.participants)
+        if rule.model is not None
     }
-    if not called:
-        return  # the plans are unknown, which is said already
-    for index, objective in enumerate(document.objectives):
-        for number, task in enumerate(objective.criterion.tasks):
-            if task not in called:
-                path: NodePath = ("objectives", index, "criterion", "tasks", number)
-                yield source.problem(path, f'unknown task "{task}"', did_you_mean(task, list(called)))
-    for index, rule in enumerate(document.participants):
-        for path, task in _tasks_of(rule, index):
-            if task not in called:
-                yield source.problem(path, f'unknown task "{task}"', did_you_mean(task, list(called)))
-            elif rule.department != DEFAULT and rule.department not in called[task]:
-                mend = f"it goes to {', '.join(sorted(called[task]))}"
-                yield source.problem(path, f'"{task}" is never given to {rule.department}', mend)
 
 
-def _tasks_of(rule: ParticipantRule, index: int) -> Iterator[tuple[NodePath, str]]:
-    for name in ("declines", "silent_on"):
-        for number, task in enumerate(getattr(rule, name)):
-            yield ("participants", index, name, number), task
-    if rule.blocked is not None:
-        yield ("participants", index, "blocked", "task"), rule.blocked.task
-
-
-def _with_called(ids: Sequence[str], plans: Mapping[str, Plan]) -> list[Plan]:
-    """Give the exercised plans and all that they may call."""
-    found: dict[str, Plan] = {}
-    waiting = [plan for plan in ids if plan in plans]
-    while waiting:
-        plan = plans[waiting.pop(0)]
-        if plan.id not in found:
-            found[plan.id] = plan
-            waiting += [call.plan for call in plan.calls if call.plan in plans]
-    return list(found.values())
-
-
-def _check_answered(
-    document: DrillDocument, plans: Sequence[Plan], by_id: Mapping[str, Plan], source: SourceMap
-) -> Iterator[Problem]:
-    index = PlanIndex(plans)
-    known: dict[str, IncidentReport] = {}
-    started: set[str] = set()
-    for inject in document.injects:
-        report = report_of(document, inject, _SOME_INCIDENT, _SOME_TIME)
-        about = inject.of or inject.id
-        known[about] = merge(known[about], report) if about in known else report
-        started |= {verdict.plan.id for verdict in index.matches(known[about])}
-    for number, plan in enumerate(document.plans):
-        if plan not in {each.id for each in _with_called(sorted(started), by_id)}:
-            mend = f"the incidents start {', '.join(sorted(started)) or 'no plan'}; change their report"
-            yield source.problem(("plans", number), f'no inject starts "{plan}"', mend)
-
-
-_SOME_TIME = datetime.fromisoformat("2026-01-01T10:00:00+00:00")
-_SOME_INCIDENT = derive_id(_SOME_TIME, UUID(int=0), 1)
+def _model(name: str, path: NodePath, folder: Path | None, source: SourceMap) -> ResponseModel | Problem:
+    file = folder / f"{name}.yaml" if folder is not None else None
+    if file is None or not file.is_file():
+        known = sorted(each.stem for each in folder.glob("*.yaml")) if folder is not None else []
+        mend = did_you_mean(name, known) or "fit one with `muster drill models fit`"
+        return source.problem(path, f'unknown response model "{name}"', mend)
+    try:
+        return load_model(file)
+    except PlaybookError as error:
+        return error.problems[0]
 
 
 def _resolve(document: DrillDocument, plans: Sequence[Plan]) -> dict[str, ParticipantRule]:
@@ -244,5 +130,7 @@ def _resolve(document: DrillDocument, plans: Sequence[Plan]) -> dict[str, Partic
     for department in sorted(called | set(named)):
         rule = named.get(department, default)
         paces = {name: getattr(rule, name) or getattr(default, name) for name in ("answer", "start", "work")}
-        resolved[department] = rule.model_copy(update={"department": department, **paces})
+        has_own = any(getattr(rule, name) is not None for name in paces)
+        model = rule.model or (None if has_own else default.model)
+        resolved[department] = rule.model_copy(update={"department": department, "model": model, **paces})
     return resolved

@@ -5,14 +5,15 @@ still go over each department's own topics, and a line hears and says nothing bu
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import UUID
 
+from schemas.assignment import Assignment
 from schemas.envelope import ASSIGNMENT, Envelope
 from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, department_of, topic_name
-from services.platform.kafka import Record, publish_all
+from services.platform.kafka import Received, Record, publish_all
 from services.platform.runtime import Runtime
 
 GROUP = "drill-departments"
@@ -37,12 +38,20 @@ class Answer(Protocol):
 
 
 class Switchboard:
-    """Gives each department a line; make it before the runtime starts."""
+    """Gives each simulated department a line; make it before the runtime starts.
 
-    def __init__(self, runtime: Runtime, departments: Iterable[str]) -> None:
-        self._lines = {name: Line(runtime, name) for name in departments}
+    ``departments`` maps each to the tasks it is simulated in; None means all of them.
+    """
+
+    def __init__(self, runtime: Runtime, departments: Mapping[str, frozenset[str] | None]) -> None:
+        self._lines = {name: Line(runtime, name, tasks) for name, tasks in departments.items()}
         topics = [topic_name(ASSIGNMENTS, runtime.namespace, name) for name in self._lines]
-        runtime.consume(GROUP, self._hand_over, expected=ASSIGNMENT, topics=topics)
+        if topics:
+            runtime.consume(GROUP, self._hand_over, expected=ASSIGNMENT, topics=topics)
+
+    async def mend(self) -> None:
+        """End every outage."""
+        await asyncio.gather(*(line.mend() for line in self._lines.values()))
 
     def line(self, department: str) -> "Line":
         """Give a department's line, the transport of its client."""
@@ -58,17 +67,45 @@ class Switchboard:
 class Line:
     """One department's way to its two topics; fits `services.departments.transport.Transport`."""
 
-    def __init__(self, runtime: Runtime, department: str) -> None:
+    def __init__(self, runtime: Runtime, department: str, tasks: frozenset[str] | None = None) -> None:
         self._runtime = runtime
         self._topic = topic_name(ACKNOWLEDGEMENTS, runtime.namespace, department)
+        self._tasks = tasks
         self._handle: Handle | None = None
         self._picked_up = asyncio.Event()
+        self._whole = asyncio.Event()
+        self._whole.set()
+        self._held: list[Record] = []
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the department's consumer is out."""
+        return not self._whole.is_set()
+
+    def cut(self) -> None:
+        """Stop the department's consumer: orders wait, unreceived, and no answer goes out."""
+        self._whole.clear()
+
+    async def mend(self) -> None:
+        """Start it again: what has waited comes in the order it was sent."""
+        held, self._held = self._held, []
+        self._whole.set()
+        if held:
+            await self.hear(held)
 
     async def hear(self, records: Sequence[Record]) -> None:
         """Pass orders on; they wait for a department that isn't there yet, and end with one that has left."""
         await self._picked_up.wait()
-        if self._handle is not None:
-            await self._handle(records)
+        if self.is_cut:
+            self._held += records
+        elif self._handle is not None and (own := [record for record in records if self._is_for_us(record)]):
+            await self._handle(own)
+
+    def _is_for_us(self, record: Record) -> bool:
+        """Leave the other tasks of a mixed department, receipts included, to its own people."""
+        if self._tasks is None or not isinstance(record, Received) or not isinstance(record.message, Assignment):
+            return self._tasks is None
+        return record.message.task in self._tasks
 
     @asynccontextmanager
     async def connect(self, handle: Handle) -> "AsyncIterator[Line]":
@@ -88,6 +125,7 @@ class Line:
 
     async def send(self, answers: Sequence[Answer]) -> list[BaseException | None]:
         """Publish answers and wait for the broker to have them."""
+        await self._whole.wait()
         return await publish_all(
             self._runtime.broker,
             [(self._topic, str(each.incident_id).encode(), each.value, each.envelope.headers()) for each in answers],

@@ -1,16 +1,17 @@
-"""What departments and tasks are called, as the directory in force and the plans that were followed word it."""
+"""What departments and tasks are called, as the drill's directory and the plans that were followed word it."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
+from uuid import UUID
 
 from schemas.base import Text
+from services.drills.record import sql
+from services.platform.postgres import Connection
 
-if TYPE_CHECKING:
-    import asyncpg
-
-    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+Documents = Mapping[str, Mapping[str, Any]]
+"""Plans as they were written, by digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,22 @@ class Titles:
         return next((title for (_, task), title in self.tasks.items() if task == id_), Text(en=id_, zh=id_))
 
 
-async def read_titles(connection: "Connection", digests: Iterable[str]) -> Titles:
-    """Read the titles of the directory in force, and of the tasks of these plan wordings."""
-    directory = await connection.fetchval(
-        "SELECT document FROM directories WHERE digest = (SELECT directory FROM publication ORDER BY id DESC LIMIT 1)"
+async def read_documents(connection: Connection, digests: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Read these wordings of plans."""
+    rows = await connection.fetch(
+        "SELECT digest, document FROM plans WHERE digest = ANY ($1::text[]) ORDER BY digest", sorted(digests)
     )
-    departments = json.loads(directory)["departments"] if directory else []
-    tasks: dict[tuple[str, str], Text] = {}
-    for row in await connection.fetch(
-        "SELECT digest, document FROM plans WHERE digest = ANY ($1::text[])", sorted(digests)
-    ):
-        document = json.loads(row["document"])
-        for name in ("tasks", "reports", "stand_down"):
-            for task in document.get(name) or ():
-                tasks[row["digest"], task["id"]] = Text.model_validate(task["title"])
+    return {row["digest"]: json.loads(row["document"]) for row in rows}
+
+
+async def read_titles(connection: Connection, drill_id: UUID, documents: Documents) -> Titles:
+    """Read the titles of the departments as they were called at the drill, and of the tasks of these plans."""
+    directory = await connection.fetchrow(sql("drill_directory"), drill_id)
+    departments = json.loads(directory["document"])["departments"] if directory else []
+    tasks = {
+        (digest, task["id"]): Text.model_validate(task["title"])
+        for digest, document in documents.items()
+        for name in ("tasks", "reports", "stand_down")
+        for task in document.get(name) or ()
+    }
     return Titles({item["id"]: Text.model_validate(item["title"]) for item in departments}, tasks)

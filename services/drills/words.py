@@ -1,12 +1,12 @@
 """What a drill's report calls things, in both languages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from schemas.base import Text
 from schemas.drill import Content, Form, Segment
 from schemas.timeline import Entry
 from services.domain.segments import NEVER, Quantile
-from services.drills.record import Ending
+from services.drills.record import DrillRow, Ending, Seat
 
 
 def _text(en: str, zh: str) -> Text:
@@ -101,11 +101,53 @@ OUTCOMES = {
 }
 VERDICTS = {
     "met": _text("met", "达到"),
+    "partly_met": _text("partly met", "部分达到"),
     "not_met": _text("not met", "未达到"),
     "not_observed": _text("not observed", "未观察到"),
 }
+ACTIONS = {
+    "proposed": _text("proposed", "提出"),
+    "added": _text("added", "新增"),
+    "assigned": _text("assigned", "指派"),
+    "closed": _text("closed", "关闭"),
+    "reopened": _text("reopened", "重新打开"),
+}
+SEATS = {
+    "simulated": _text("simulated", "模拟"),
+    "real": _text("real", "真实参演"),
+    "mixed": _text("partly real", "部分真实参演"),
+    "stand-in": _text("simulated, since nobody listened", "无人值守，由模拟替代"),
+}
 NEVER_TEXT = _text("never", "从未")
 NONE_YET = "–"
+
+
+def seated(drill: DrillRow) -> Text:
+    """Say who answered for the departments, and what that makes of the numbers."""
+    people = sum(seat in {Seat.REAL, Seat.MIXED} for seat in drill.seats.values())
+    speed = f"{drill.speed:g}"
+    if people:
+        stand_ins = sum(seat is Seat.STAND_IN for seat in drill.seats.values())
+        return Text(
+            en=f"{people} departments answered themselves, the others were simulated with seed {drill.seed}"
+            f" ({stand_ins} because nobody listened); {speed} times as fast as the clock; all times are the"
+            " scenario's.",
+            zh=f"{people}个单位由真实人员应答，其余为模拟单位（随机种子 {drill.seed}，其中{stand_ins}个因无人值守）；"
+            f"以 {speed} 倍速运行，所有时间均为情景时间。",
+        )
+    return Text(
+        en=f"Departments were simulated with seed {drill.seed}, {speed} times as fast as the clock; all times are the"
+        " scenario's.",
+        zh=f"参演单位为模拟单位，随机种子 {drill.seed}，以 {speed} 倍速运行，所有时间均为情景时间。",
+    )
+
+
+def offset(at: datetime, start: datetime) -> str:
+    """Write a moment as the time since STARTEX: ``T+0:04:30``."""
+    seconds = round((at - start).total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"T+{sign}{hours}:{minutes:02}:{seconds % 60:02}"
 
 
 def span(value: timedelta) -> str:

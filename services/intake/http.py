@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from pydantic import BaseModel, ValidationError
 
-from schemas.base import Id
+from schemas.base import Id, Time
 from schemas.envelope import explain
 from services.intake.accept import Accepted, ConflictError, Intake, InvalidError
 from services.intake.body import JSON, XML, MalformedError, read_body, read_key, read_object
@@ -130,11 +131,14 @@ def _add_reading(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Recor
 
     @app.get("/v1/incidents/{incident_id}", operation_id="show_incident",
              responses=documented(_S.NOT_FOUND, _S.UNPROCESSABLE_ENTITY))  # fmt: skip
-    async def incident(incident_id: Id) -> IncidentView:
-        """Show one incident: its report, activations, assignments with their times, obstacles and timeline."""
-        found = await show_incident(pool, intake.namespace, incident_id)
+    async def incident(incident_id: Id, as_of: Time | None = None) -> IncidentView:
+        """Show one incident: its report, activations, assignments with their times, obstacles and timeline.
+
+        ``as_of``: as it was known then. The time carries its offset (``2026-06-01T08:05:00Z``; ``+`` is ``%2B``).
+        """
+        found = await show_incident(pool, intake.namespace, incident_id, as_of=as_of)
         if found is None:
-            raise _unknown(incident_id, intake)
+            raise _unknown(incident_id, intake, as_of)
         return found
 
 
@@ -250,8 +254,9 @@ def _refused(
     return ProblemError(status, str(error), kind=_KINDS[status], dead_letter=letter)
 
 
-def _unknown(incident_id: UUID, intake: Intake) -> ProblemError:
-    detail = f"incident {incident_id}: there is none in the {intake.namespace.value} namespace; see GET /v1/incidents"
+def _unknown(incident_id: UUID, intake: Intake, as_of: datetime | None = None) -> ProblemError:
+    none = "there is none" if as_of is None else f"nothing was known of it at {as_of.isoformat()}"
+    detail = f"incident {incident_id}: {none} in the {intake.namespace.value} namespace; see GET /v1/incidents"
     return ProblemError(_S.NOT_FOUND, detail, kind="unknown-incident")
 
 

@@ -13,6 +13,7 @@ from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
 from schemas.vocabulary import Namespace, Status
 from services.domain.incident import Activation, Assignment, Incident, Obstacle
+from services.platform.asof import load_as_of
 from services.platform.decider import statuses
 from services.platform.records import load
 
@@ -62,7 +63,8 @@ class IncidentList(BaseModel):
 class IncidentView(BaseModel):
     """One incident with all that hangs on it; ``timeline`` holds its newest entries, oldest first.
 
-    While its first report waits for a decision the phase is ``accepted``, and nothing hangs on it yet.
+    While its first report waits for a decision the phase is ``accepted``, and nothing hangs on it yet. With
+    ``as_of`` it is told as it was known then; when something next falls due is left out.
     """
 
     id: UUID
@@ -77,6 +79,7 @@ class IncidentView(BaseModel):
     assignments: list[Assignment] = Field(default_factory=list)
     obstacles: list[Obstacle] = Field(default_factory=list)
     timeline: list[TimelineEntry] = Field(default_factory=list)
+    as_of: datetime | None = None
 
 
 async def list_incidents(
@@ -98,17 +101,23 @@ async def find_status(pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace
 
 
 async def show_incident(
-    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, incident_id: UUID
+    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, incident_id: UUID, *, as_of: datetime | None = None
 ) -> IncidentView | None:
-    """Read one incident whole; None when this namespace knows of none."""
+    """Read one incident whole, now or as it was known then; None when this namespace knows, or knew, of none."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        if as_of is not None:
+            known = await load_as_of(connection, incident_id, as_of)
+            if known is None or Namespace.of(known.incident.status) is not namespace:
+                return None
+            return _view(known.incident, known.timeline[-TIMELINE_AT_MOST:], as_of)
         incident = (await load(connection, [incident_id])).get(incident_id)
         if incident is None:
             row = await connection.fetchrow(_WAITING, incident_id, statuses(namespace), COMMAND)
             return None if row is None else _waiting(incident_id, row)
         if Namespace.of(incident.status) is not namespace:
             return None
-        return _view(incident, await connection.fetch(_TIMELINE, incident_id, TIMELINE_AT_MOST))
+        newest = await connection.fetch(_TIMELINE, incident_id, TIMELINE_AT_MOST)
+        return _view(incident, [_entry(row) for row in newest])
 
 
 def _waiting(incident_id: UUID, row: asyncpg.Record) -> IncidentView:
@@ -122,7 +131,7 @@ def _waiting(incident_id: UUID, row: asyncpg.Record) -> IncidentView:
     )
 
 
-def _view(incident: Incident, timeline: Sequence[asyncpg.Record]) -> IncidentView:
+def _view(incident: Incident, timeline: Sequence[TimelineEntry], as_of: datetime | None = None) -> IncidentView:
     return IncidentView(
         id=incident.id,
         status=incident.status,
@@ -135,7 +144,8 @@ def _view(incident: Incident, timeline: Sequence[asyncpg.Record]) -> IncidentVie
         activations=list(incident.activations.values()),
         assignments=list(incident.assignments.values()),
         obstacles=list(incident.obstacles.values()),
-        timeline=[_entry(row) for row in timeline],
+        timeline=list(timeline),
+        as_of=as_of,
     )
 
 

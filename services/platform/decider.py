@@ -11,6 +11,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from schemas.acknowledgement import Acknowledgement
+from schemas.command import Command
 from schemas.envelope import ASSIGNMENT, TIMELINE, write_value
 from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
@@ -120,7 +122,7 @@ class Decider:
             known = await load(connection, [row["incident_id"] for row in due])
             work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
             for incident_id in sorted(known):
-                work.apply(incident_id, TimePassed(uuid7()))
+                work.apply(incident_id, TimePassed(uuid7()), self._clock.now())
             return await work.save(connection)
 
     def _by_clock(self, incoming: Incoming) -> Incoming:
@@ -219,12 +221,13 @@ class _Work:
         if repeated:
             self.settled.decisions.append(_REPEATED)
             return
-        decision = self.apply(incoming.incident_id, incoming.event)
+        now = self._decider.clock.now()
+        decision = self.apply(incoming.incident_id, incoming.event, now)
         self._inbox.append(
             {
                 "event_id": incoming.event.id,
                 "incident_id": incoming.incident_id,
-                "status": _status_of(incoming.event),
+                "status": _message_of(incoming.event).status,
                 "type": incoming.type,
                 "outcome": decision.outcome,
                 "reason": decision.reason,
@@ -232,13 +235,13 @@ class _Work:
                 "partition": incoming.origin.partition,
                 "position": incoming.origin.offset,
                 "broker_at": incoming.origin.broker_at,
-                "decided_at": self._decider.clock.now(),
+                "decided_at": now,
+                "input": write_value(_message_of(incoming.event)).decode(),
             }
         )
 
-    def apply(self, incident_id: UUID, event: Event) -> Decision:
+    def apply(self, incident_id: UUID, event: Event, now: datetime) -> Decision:
         """Let the engine decide and gather all that follows."""
-        now = self._decider.clock.now()
         decision = decide(self._now_known.get(incident_id), event, now, self._playbook, self._openings)
         if decision.incident is not None:
             self._now_known[incident_id] = decision.incident
@@ -317,9 +320,7 @@ class _Work:
         return self.settled
 
 
-def _status_of(event: Event) -> Status | None:
+def _message_of(event: Reported | Commanded | Answered) -> IncidentReport | Command | Acknowledgement:
     if isinstance(event, Reported):
-        return event.report.status
-    if isinstance(event, Commanded):
-        return event.command.status
-    return event.acknowledgement.status if isinstance(event, Answered) else None
+        return event.report
+    return event.command if isinstance(event, Commanded) else event.acknowledgement

@@ -11,6 +11,8 @@ import stamina
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
+from schemas.envelope import INCIDENT
+from schemas.vocabulary import Namespace
 from services.platform.clock import Clock
 from services.platform.decider import Decider
 from services.platform.epoch import BrokerWatch
@@ -20,6 +22,7 @@ from services.platform.logs import get_logger
 from services.platform.metrics import READY
 from services.platform.outbox import Outbox
 from services.platform.postgres import TRANSIENT, Pool, connect
+from services.platform.precedence import Precedence
 from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook
 from services.platform.settings import STOP_WITHIN, Settings
 from services.platform.worker import Admit, Worker
@@ -46,12 +49,15 @@ class Runtime:
         self.watch = BrokerWatch(
             pool, settings.kafka, self.namespace, replication=settings.replication, on_loss=self._rewind
         )
+        self.precedence = Precedence()
         self._consumers: list[Consumer] = []
         self._background: list[Callable[[], Awaitable[None]]] = [
             playbook.follow,
             self.outbox.sweep_for_ever,
             self.watch.watch,
         ]
+        if self.namespace is Namespace.EXERCISE:
+            self._background.append(lambda: self.precedence.watch(pool))
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
 
@@ -96,7 +102,7 @@ class Runtime:
         self._consumers.append(
             consume(
                 self.broker,
-                handle,
+                self._in_turn(handle, incidents=expected == INCIDENT),
                 expected=expected,
                 group=group,
                 topics=topics,
@@ -105,6 +111,19 @@ class Runtime:
                 pace=BRISK if self.settings.embedded_broker else STEADY,
             )
         )
+
+    def _in_turn(
+        self, handle: Callable[[Sequence[Record]], Awaitable[None]], *, incidents: bool
+    ) -> Callable[[Sequence[Record]], Awaitable[None]]:
+        async def real(records: Sequence[Record]) -> None:
+            with self.precedence.serving(incidents=incidents):
+                await handle(records)
+
+        async def exercise(records: Sequence[Record]) -> None:
+            await self.precedence.give_way()
+            await handle(records)
+
+        return real if self.namespace is Namespace.ACTUAL else exercise
 
     def every(self, work: Callable[[], Awaitable[None]]) -> None:
         """Let work run in the background from start to stop; it ends by being cancelled."""

@@ -1,21 +1,14 @@
-"""Simulated departments behave the same for the same seed, keep to their chances, and never touch a real order."""
+"""The automatic agent of a department commits, starts and completes, and never touches a real order."""
 
 import asyncio
-from statistics import median
 
 import pytest
 
-from schemas.vocabulary import Answer, Namespace, Status
-from services.departments import Department, Order
-from services.departments.agent import DUTIFUL, Behaviour, SimulatedDepartment, draw_course
+from schemas.vocabulary import Answer, Status
+from services.departments import Department
+from services.departments.agent import COMMITS_AFTER, STARTS_AFTER, WORKS_FOR, AutomaticAgent
 from services.platform.errors import RefusedError
 from tests.services.test_departments_world import EXERCISE, MemoryWorld, give, heard, order, running, until, words
-
-QUICK = Behaviour(answer_median=20, start_median=40, work_median=100, resolve_median=10)
-
-
-def joined(world: MemoryWorld, name: str = "police") -> Department:
-    return Department(name, namespace=EXERCISE, transport=world.transport(name), stop_within=0.1)
 
 
 class Sleeps:
@@ -29,122 +22,31 @@ class Sleeps:
         await asyncio.sleep(0)
 
 
-async def played(behaviour: Behaviour, *, speed: float = 1.0) -> tuple[list[str], list[float]]:
-    """Give one order to a simulated department; return what it said and how long it waited."""
+def joined(world: MemoryWorld) -> Department:
+    return Department("police", namespace=EXERCISE, transport=world.transport("police"), stop_within=0.1)
+
+
+async def test_it_commits_with_a_read_back_starts_and_completes() -> None:
     world, sleeps = MemoryWorld(), Sleeps()
     department = joined(world)
-    simulated = SimulatedDepartment(behaviour, seed=1, speed=speed, sleep=sleeps)
-    done = asyncio.Event()
-
-    @department.on_order
-    async def handle(order: Order) -> None:
-        await simulated.handle(order)
-        done.set()
-
-    async with running(department):
-        await give(world, order("police"))
-        await asyncio.wait_for(done.wait(), 10)
-    return await words(world, "police"), sleeps.seconds
-
-
-async def test_it_commits_starts_and_completes_after_its_own_times() -> None:
-    said, seconds = await played(QUICK)
-    course = draw_course(QUICK, 1, "police", "close-road")
-    assert said == ["deliver", "commit", "start", "complete"]
-    assert seconds == [course.answer_after, course.start_after, course.work_for]
-
-
-async def test_speed_divides_every_delay() -> None:
-    slow, fast = await played(QUICK), await played(QUICK, speed=60)
-    assert slow[0] == fast[0]
-    assert [seconds / 60 for seconds in slow[1]] == pytest.approx(fast[1])
-
-
-async def test_the_silent_only_send_their_receipt() -> None:
-    assert await played(Behaviour(silent=1)) == (["deliver"], [])
-
-
-async def test_some_decline() -> None:
-    said, seconds = await played(Behaviour(decline=1))
-    assert (said, len(seconds)) == (["deliver", "decline"], 1)
-
-
-async def test_an_obstacle_is_reported_resolved_and_adds_its_time_to_the_work() -> None:
-    behaviour = Behaviour(block=1)
-    said, seconds = await played(behaviour)
-    course = draw_course(behaviour, 1, "police", "close-road")
-    assert said == ["deliver", "commit", "start", "block", "progress", "complete"]
-    assert sum(seconds[2:]) == pytest.approx(course.work_for + course.resolve_after)
-
-
-async def test_it_reads_back_where_the_order_asks_for_it() -> None:
-    world = MemoryWorld()
-    department = joined(world)
-    SimulatedDepartment(DUTIFUL, sleep=Sleeps()).play(department)
+    department.on_order(AutomaticAgent(sleep=sleeps).handle)
     async with running(department):
         await give(world, order("police", read_back=True))
         await until(lambda: len(world.broker.answers(EXERCISE, "police")) == 4)
-    commit = (await heard(world, "police"))[1][1]
-    assert (commit.answer, commit.read_back) == (
-        Answer.COMMIT,
-        "Close the ring road; done when: no car passes junction 4",
-    )
+    said = [answer for _, answer in await heard(world, "police")]
+    assert [each.answer for each in said] == [Answer.DELIVER, Answer.COMMIT, Answer.START, Answer.COMPLETE]
+    assert said[1].read_back == "Close the ring road; done when: no car passes junction 4"
+    assert {each.by for each in said[1:]} == {"automatic agent"}
+    assert sleeps.seconds == [COMMITS_AFTER, STARTS_AFTER, WORKS_FOR]
 
 
-async def test_a_real_order_is_never_answered_by_a_simulation() -> None:
+async def test_a_real_order_is_never_answered_by_an_agent() -> None:
     world = MemoryWorld()
-    actual = Department("police", namespace=Namespace.ACTUAL, transport=world.transport("police"))
-    simulated = SimulatedDepartment(DUTIFUL)
-    with pytest.raises(RefusedError, match="exercises only"):
-        simulated.play(actual)
     async with running(joined(world)) as department:
         await give(world, order("police"))
         await until(lambda: len(department.orders()) == 1)
         real = department.orders()[0]
         real.assignment = real.assignment.model_copy(update={"status": Status.ACTUAL})
-        with pytest.raises(RefusedError, match="only exercises"):
-            await simulated.handle(real)
-
-
-def test_a_course_depends_on_seed_department_and_task_alone() -> None:
-    """Pinned: another value here would change every drill that was ever recorded."""
-    course = draw_course(QUICK, 7, "police", "cordon")
-    assert course == draw_course(QUICK, 7, "police", "cordon")
-    assert course.answer_after == pytest.approx(15.547271205650457)
-    others = {draw_course(QUICK, *key) for key in ((8, "police", "cordon"), (7, "fire", "cordon"), (7, "police", "x"))}
-    assert course not in others
-    assert len(others) == 3
-
-
-def test_one_chance_changed_changes_nothing_else() -> None:
-    calm = draw_course(QUICK, 3, "police", "cordon")
-    blocked = draw_course(
-        Behaviour(answer_median=20, start_median=40, work_median=100, resolve_median=10, block=1), 3, "police", "cordon"
-    )
-    assert blocked.blocked_after is not None
-    assert (calm.answer_after, calm.work_for) == (blocked.answer_after, blocked.work_for)
-
-
-def test_chances_and_medians_hold_over_many_tasks() -> None:
-    behaviour = Behaviour(answer_median=60, answer_sigma=0.8, decline=0.2, silent=0.1, block=0.3)
-    courses = [draw_course(behaviour, 1, "police", f"task-{number}") for number in range(4_000)]
-    assert median(course.answer_after for course in courses) == pytest.approx(60, rel=0.1)
-    for share, wanted in (
-        (sum(course.declines for course in courses), 0.2),
-        (sum(course.is_silent for course in courses), 0.1),
-        (sum(course.blocked_after is not None for course in courses), 0.3),
-    ):
-        assert share / len(courses) == pytest.approx(wanted, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        ({"decline": 1.5}, "decline"),
-        ({"answer_sigma": -1}, "answer_sigma"),
-        ({"work_median": float("inf")}, "work_median"),
-    ],
-)
-def test_a_behaviour_that_makes_no_sense_is_refused(wrong: dict[str, float], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        Behaviour(**wrong)
+        with pytest.raises(RefusedError, match="only answers exercises"):
+            await AutomaticAgent().handle(real)
+    assert await words(world, "police") == ["deliver"]

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from schemas.drill import Pace
 from schemas.timeline import Entry
-from services.cli.drill import behaviour_of
-from services.departments.agent import draw_course
+from services.drills.behaviour import behaviour_of, draw_course
 from services.drills.live import Screen
 from services.drills.run import Progress
 from tests.domain.builders import MINUTE, START

@@ -1,12 +1,13 @@
 """A drill's file is read as strictly as a plan's: every mistake is one line that says where and what to write."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from schemas.drill import DrillDocument
+from schemas.drill import DrillDocument, DutyOfficer, InjectKind
 from schemas.vocabulary import MessageType, Severity, Status
-from services.drills.scenario import Scenario, load_scenario, parse_scenario, report_of
+from services.drills.scenario import Scenario, load_scenario, parse_scenario, report_of, zone_of
 from services.playbooks.directory import compile_directory, load_directory
 from services.playbooks.plans import compile_plan, load_plans
 from services.playbooks.problem import PlaybookError
@@ -67,11 +68,36 @@ injects:
     title: {en: A call, zh: 来电}
     expectation: {en: Told on, zh: 转告}
     says: {en: The bridge shakes, zh: 桥在晃}
+  - id: decided
+    at: 30s
+    kind: confirm
+    of: water-rises
+    plan: river-flood
+    because: {en: The water is over the road, zh: 水已漫路}
+    title: {en: Confirmed, zh: 已确认}
+    expectation: {en: Orders go out, zh: 下达任务}
+    within: 2m
+    met_when: tasks["watch"].orders >= 1
+"""
+"""Line numbers in the tests below are this text's."""
+
+INJECT = """\
+  - id: extra
+    at: 7m
+    kind: {kind}
+    title: {{en: More, zh: 更多}}
+    expectation: {{en: Coped with, zh: 应对}}
 """
 
 
-def parse(text: str = DRILL) -> Scenario:
-    return parse_scenario(text, "flood.yaml", [compile_plan(plan())], compile_directory(directory()))
+def parse(text: str = DRILL, models: Path | None = None) -> Scenario:
+    plans = [compile_plan(plan())]
+    return parse_scenario(text, "flood.yaml", plans, compile_directory(directory()), models=models)
+
+
+def with_inject(kind: str, *lines: str) -> str:
+    """The drill with one more inject at its end."""
+    return DRILL + INJECT.format(kind=kind) + "".join(f"    {line}\n" for line in lines)
 
 
 def problems(text: str) -> list[str]:
@@ -110,7 +136,7 @@ def test_a_drill_reads_back_from_its_json_as_it_was() -> None:
 
 def test_a_report_of_a_drill_is_an_exercise_and_says_so() -> None:
     document = parse().document
-    first, update, message = (report_of(document, inject, make_id(1), START) for inject in document.injects)
+    first, update, message = (report_of(document, inject, make_id(1), START) for inject in document.injects[:3])
     assert {report.status for report in (first, update, message)} == {Status.EXERCISE}
     assert first.message_type is MessageType.ALERT
     assert (update.message_type, message.message_type) == (MessageType.UPDATE, MessageType.UPDATE)
@@ -209,11 +235,6 @@ def test_a_report_of_a_drill_is_an_exercise_and_says_so() -> None:
             "",
             "flood.yaml:32: injects[0].report: categories: is missing; write `categories: [...]` here",
         ),
-        (
-            "      categories: [Met]\n",
-            "      categories: [Fire]\n",
-            'flood.yaml:7: plans[0]: no inject starts "river-flood"; the incidents start no plan; change their report',
-        ),
         ("zh: 桥在晃}", "}", "flood.yaml:51: injects[2].says.zh: is missing; write `zh:` here"),
     ],
 )
@@ -239,3 +260,188 @@ def test_every_mistake_of_a_file_is_told_at_once() -> None:
         .replace("t: police", "t: polce")
     )
     assert len(problems(text)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "said"),
+    [
+        (
+            "department_silent",
+            (),
+            "injects[4]: department: is missing from this department_silent inject; write `department:` here",
+        ),
+        (
+            "department_silent",
+            ("department: polise",),
+            'injects[4].department: unknown department "polise"; did you mean "police"?',
+        ),
+        (
+            "department_silent",
+            ("department: police", "tasks: [watch]"),
+            'injects[4].tasks[0]: "watch" is never given to police; it goes to fire, traffic, water',
+        ),
+        (
+            "department_silent",
+            ("department: police", "service: dispatch"),
+            "injects[4].service: does not belong to a department_silent inject; delete it",
+        ),
+        (
+            "department_declines",
+            ("department: police",),
+            "injects[4]: because: is missing from this department_declines inject; write `because:` here",
+        ),
+        (
+            "obstacle",
+            ("department: police", "task: close-raod", "says: {en: A tree, zh: 树}", "lasts: 5m"),
+            'injects[4].task: unknown task "close-raod"; did you mean "close-road"?',
+        ),
+        (
+            "consumer_outage",
+            ("department: police", "lasts: 25m"),
+            "injects[4].lasts: is over only after ENDEX; play it earlier, make it shorter, or raise `duration`",
+        ),
+        (
+            "consumer_outage",
+            ("department: police", "lasts: 0s"),
+            "injects[4].lasts: nothing happens in no time; write a duration like 5m",
+        ),
+        (
+            "service_loss",
+            ("service: dispach", "lasts: 1m"),
+            'injects[4].service: "dispach" is not a word Muster knows here; did you mean "dispatch"?',
+        ),
+        (
+            "confirm",
+            ("of: water-rises", "plan: river-flod", "because: {en: So, zh: 因此}"),
+            'injects[4].plan: unknown plan "river-flod"; did you mean "river-flood"?',
+        ),
+        (
+            "level",
+            ("of: water-rises", "level: III", "because: {en: So, zh: 因此}"),
+            'injects[4].level: unknown level "III"; write one of: I, II',
+        ),
+        (
+            "level",
+            ("of: water-raises", "level: I", "because: {en: So, zh: 因此}"),
+            'injects[4].of: no incident "water-raises" is opened before it; did you mean "water-rises"?',
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", "within: 24m"),
+            "injects[4].within: is over only after ENDEX; write at most 23m, or play it earlier",
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", 'met_when: tasks["wach"].orders > 0'),
+            'injects[4].met_when: unknown task "wach"; did you mean "watch"?',
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", 'met_when: tasks["watch"].order > 0'),
+            'injects[4].met_when: nothing is counted as "order"; did you mean "orders"?',
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", "when: elapsd > 60"),
+            'injects[4].when: unknown variable "elapsd"; did you mean "elapsed"?',
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", "when: elapsed"),
+            "injects[4].when: the condition `elapsed` gives a value of kind int, not true or false; compare like with",
+        ),
+        (
+            "message",
+            ("of: water-rises", "says: {en: So, zh: 因此}", "manual: true", "when: elapsed > 60"),
+            "injects[4].when: does not belong to a manual inject; delete it, or `manual: true`",
+        ),
+    ],
+)
+def test_a_mistake_in_an_inject_is_one_line(kind: str, lines: tuple[str, ...], said: str) -> None:
+    found = problems(with_inject(kind, *lines))
+    assert any(problem.split(": ", 1)[1].startswith(said) for problem in found), "\n".join(found)
+    assert all("\n" not in problem for problem in found)
+
+
+def test_a_plan_that_must_be_confirmed_needs_somebody_who_confirms() -> None:
+    silent = DRILL[: DRILL.index("  - id: decided")]
+    (found,) = problems(silent)
+    assert found.startswith('flood.yaml:7: plans[0]: "river-flood" must be confirmed, and nobody does; add an inject')
+    assert parse(silent + "duty_officer: real\n").document.duty_officer is DutyOfficer.REAL
+    both = problems(DRILL + "duty_officer: real\n")
+    assert [problem.partition("kind: ")[2][:43] for problem in both] == ["is decided by the duty officer, who is real"]
+
+
+def test_a_plan_that_no_inject_starts_is_not_exercised() -> None:
+    wrong = DRILL.replace("categories: [Met]", "categories: [Fire]")
+    assert parse(wrong), "the duty officer may put a plan into force that nothing matches"
+    assert problems(wrong[: wrong.index("  - id: decided")]) == [
+        'flood.yaml:7: plans[0]: no inject starts "river-flood"; the incidents start no plan; change their report'
+    ]
+
+
+def test_an_inject_says_when_it_is_played() -> None:
+    untimed = DRILL.replace("    at: 30s\n", "")
+    assert problems(untimed) == [
+        "flood.yaml:52: injects[3]: at: is missing; write `at:`, a condition as `when:`, or `manual: true`"
+    ]
+    assert parse(untimed + "    manual: true\n").document.injects[3].manual
+
+
+def test_what_is_about_an_incident_that_may_never_come_has_no_fixed_time() -> None:
+    text = DRILL.replace("    at: 0s\n", "    manual: true\n")
+    assert any('"water-rises" may come later than that, or never; write `when: ' in each for each in problems(text))
+
+
+def test_a_service_is_not_lost_twice_at_once() -> None:
+    loss = ("service: dispatch", "lasts: 5m")
+    again = with_inject("service_loss", *loss) + INJECT.format(kind="service_loss").replace("extra", "again")
+    again += "".join(f"    {line}\n" for line in loss)
+    assert any("dispatch is lost already at that time; play it after 12m" in each for each in problems(again))
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("mode: mixed", "participants[3]: simulates: is missing; list the tasks that are simulated, or"),
+        ("simulates: [watch]", "participants[3].simulates: does not belong to a simulated department; write"),
+        ("mode: mixed\n    simulates: [wach]", 'participants[3].simulates[0]: unknown task "wach"; did you mean'),
+        ("mode: real\n    silent: true", "participants[3].silent: does not belong to a real department; delete it"),
+        ("stand_in: true", "participants[3].stand_in: stands in for nobody: the department is simulated"),
+        ("model: boon", 'participants[3].model: unknown response model "boon"; fit one with'),
+        ("mode: reel", 'participants[3].mode: "reel" is not a word Muster knows here; did you mean "real"?'),
+    ],
+)
+def test_a_mistake_about_who_answers_is_one_line(rule: str, said: str) -> None:
+    found = problems(DRILL.replace("injects:\n", f"  - department: water\n    {rule}\ninjects:\n"))
+    assert any(problem.split(": ", 1)[1].startswith(said) for problem in found), "\n".join(found)
+
+
+def test_only_a_simulation_can_be_told_how_to_behave() -> None:
+    real = DRILL.replace("injects:\n", "  - department: water\n    mode: real\ninjects:\n")
+    inject = INJECT.format(kind="department_silent") + "    department: water\n"
+    assert any("water is real: it does what it does; tell its people" in each for each in problems(real + inject))
+    mixed = real.replace("mode: real", "mode: mixed\n    simulates: [watch]")
+    assert any("water is simulated only in watch; name those tasks" in each for each in problems(mixed + inject))
+    assert parse(mixed + inject + "    tasks: [watch]\n").awaited == ("water",)
+
+
+def test_reports_are_told_in_the_local_time_of_the_scenario() -> None:
+    startex = datetime(2026, 5, 4, 13, 37, tzinfo=UTC)
+    assert zone_of(parse().document, startex) == UTC
+    for shown in ("02:40", "13:37", "23:05"):
+        document = parse(DRILL + f'local_time: "{shown}"\n').document
+        assert f"{startex.astimezone(zone_of(document, startex)):%H:%M}" == shown
+
+
+def test_the_shipped_drills_are_told_in_both_languages_and_most_injects_can_be_judged() -> None:
+    plans, departments = load_plans(PLAYBOOKS / "plans"), load_directory(PLAYBOOKS / "departments.yaml")
+    scenarios = [load_scenario(file, plans, departments) for file in sorted((PLAYBOOKS / "drills").iterdir())]
+    assert len(scenarios) >= 5
+    kinds = {inject.kind for scenario in scenarios for inject in scenario.document.injects}
+    assert kinds == set(InjectKind), "each kind is shown by a shipped drill"
+    assert {scenario.document.announced for scenario in scenarios} == {True, False}
+    for scenario in scenarios:
+        assert scenario.met_when, scenario.document.id
+        wall = scenario.document.duration.total_seconds() / scenario.document.speed
+        assert wall <= 45, f"{scenario.document.id} takes {wall} s"

@@ -1,0 +1,161 @@
+"""A drill arrives from another Muster: checked row by row, written in one transaction, marked as imported.
+
+It keeps its ids and can't be anything but an exercise that is over: nothing of it is published, falls due, or touches
+a row of another incident. The same file twice changes nothing; a later one adds the corrections and improvement items
+made since.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+import asyncpg
+
+from services.drills.bundle import GROWING, TABLES, Bundle
+from services.drills.export import OVER, read_bundle
+from services.drills.record import DrillError
+from services.platform.postgres import Connection, Pool
+
+EXERCISE = "Exercise"
+_CHUNK = 5_000
+"""Rows written in one statement."""
+_SHARED = frozenset({"directories", "plans"})
+_OF_INCIDENT = frozenset({"activations", "assignments", "obstacles", "timeline"})
+_OF_DRILL = frozenset({"drill_pauses", "drill_controls", "drill_injects", "corrections", "improvements"})
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: whether the drill is new here, and how many rows were added."""
+
+    drill_id: UUID
+    new: bool
+    rows: int
+
+
+async def import_bundle(pool: Pool, bundle: Bundle) -> Imported:
+    """Write a drill; raises `DrillError`, and writes nothing, when it isn't one or disagrees with what is here."""
+    rows: Rows = {table: bundle.of(table) for table in TABLES}
+    _check(bundle, rows)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('muster.drill.import'))")
+            return await _write(connection, bundle, rows)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        raise DrillError(f"drill {bundle.drill_id}: does not fit into this Muster: {error}") from error
+
+
+async def _write(connection: Connection, bundle: Bundle, rows: Rows) -> Imported:
+    known = await connection.fetchval("SELECT true FROM drills WHERE id = $1", bundle.drill_id)
+    if known:
+        here = await read_bundle(connection, bundle.drill_id)
+        differs = [
+            table for table in TABLES if table not in GROWING and here.rows.get(table, ()) != bundle.rows.get(table, ())
+        ]
+        if differs:
+            _refuse(bundle, f"is on record here with other {', '.join(differs)}")
+    else:
+        await _check_unknown(connection, bundle, rows)
+    await _check_wordings(connection, bundle, rows)
+    marks = {"imported_at": datetime.now(UTC).isoformat(), "imported_digest": bundle.digest}
+    added = 0
+    for table in TABLES:
+        if known and table not in GROWING:
+            continue
+        given = rows[table]
+        if table == "drills":
+            given = [{**row, **marks} for row in given]
+        if table in _SHARED:
+            given = [{**row, "published_at": marks["imported_at"]} for row in given]
+        added += await _insert(connection, bundle, table, given)
+    return Imported(bundle.drill_id, not known, added)
+
+
+async def _insert(connection: Connection, bundle: Bundle, table: str, rows: list[dict[str, Any]]) -> int:
+    columns = {
+        row["column_name"]
+        for row in await connection.fetch(
+            "SELECT column_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = $1",
+            table,
+        )
+    }
+    if any(not columns.issuperset(row) for row in rows):
+        _refuse(bundle, f"its {table} have columns that this version of Muster doesn't know; upgrade it")
+    added = 0
+    for begin in range(0, len(rows), _CHUNK):
+        part = rows[begin : begin + _CHUNK]
+        names = ", ".join(f'"{name}"' for name in sorted(set().union(*part)))
+        # The names of tables and columns are this module's own and the database's; values are bound.
+        done = await connection.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names}"  # noqa: S608
+            f" FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb) ON CONFLICT DO NOTHING",
+            json.dumps(part),
+        )
+        added += int(done.rsplit(" ", 1)[-1])
+    return added
+
+
+def _check(bundle: Bundle, rows: Rows) -> None:
+    """Refuse what is not one exercise that is over, with only its own rows."""
+    if len(rows["drills"]) != 1 or rows["drills"][0].get("id") != str(bundle.drill_id):
+        _refuse(bundle, "does not hold exactly the drill that its manifest names")
+    drill = rows["drills"][0]
+    incidents, items = set(drill["incident_ids"]), {row["id"] for row in rows["improvements"]}
+    events = {row["event_id"] for row in rows["drill_injects"]}
+    for table in TABLES:
+        for row in rows[table]:
+            mine = {
+                **({"status": row.get("status") == EXERCISE} if table not in _SHARED else {}),
+                **({"incident_id": row.get("incident_id") in incidents} if table in _OF_INCIDENT else {}),
+                **({"id": row.get("id") in incidents} if table == "incidents" else {}),
+                **({"drill_id": row.get("drill_id") == str(bundle.drill_id)} if table in _OF_DRILL else {}),
+                **({"event_id": row.get("event_id") in events} if table == "inbox" else {}),
+                **({"improvement_id": row.get("improvement_id") in items} if table == "improvement_history" else {}),
+            }
+            wrong = [name for name, right in mine.items() if not right]
+            if wrong:
+                _refuse(bundle, f"a row of {table} is not of this drill: {wrong[0]} is {row.get(wrong[0])!r}")
+    strange = [row for row in rows["drill_injects"] if row.get("incident_id") not in {None, *incidents}]
+    if strange:
+        _refuse(bundle, f"a row of drill_injects is not of this drill: incident_id is {strange[0]['incident_id']!r}")
+    if drill.get("ended_at") is None or any(row.get("phase") not in OVER for row in rows["incidents"]):
+        _refuse(bundle, "is not over")
+    if any(row.get("next_due_at") is not None for table in ("activations", "assignments") for row in rows[table]):
+        _refuse(bundle, "something of it would still fall due")
+
+
+async def _check_unknown(connection: Connection, bundle: Bundle, rows: Rows) -> None:
+    """Refuse a drill that is new here while rows of its are not: they belong to something else."""
+    taken = await connection.fetchval(
+        "SELECT id FROM incidents WHERE id = ANY ($1::uuid[]) UNION ALL"
+        " SELECT incident_id FROM timeline WHERE incident_id = ANY ($1::uuid[]) LIMIT 1",
+        rows["drills"][0]["incident_ids"],
+    )
+    if taken is not None:
+        _refuse(bundle, f"its incident {taken} is on record here without it")
+
+
+async def _check_wordings(connection: Connection, bundle: Bundle, rows: Rows) -> None:
+    """Refuse a plan or directory that isn't what its digest names, or that is published here with another text."""
+    for table in sorted(_SHARED):
+        for row in rows[table]:
+            text = json.dumps(row["document"], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            if hashlib.sha256(text.encode()).hexdigest() != row["digest"]:
+                _refuse(bundle, f"a text in {table} is not the one that its digest names")
+    for row in rows["plans"]:
+        if (row["document"].get("id"), row["document"].get("version")) != (row["plan"], row["version"]):
+            _refuse(bundle, f"plan {row['plan']} version {row['version']} has another id or version in its text")
+        here = await connection.fetchval(
+            "SELECT digest FROM plans WHERE plan = $1 AND version = $2", row["plan"], row["version"]
+        )
+        if here not in {None, row["digest"]}:
+            _refuse(bundle, f"plan {row['plan']} version {row['version']} is published here with another text")
+
+
+def _refuse(bundle: Bundle, why: str) -> NoReturn:
+    raise DrillError(f"drill {bundle.drill_id}: {why}; nothing was imported")
