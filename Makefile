@@ -26,8 +26,8 @@ help: ## List the targets
 drill: setup ## Run the shipped chemical-release drill on embedded servers and print its report
 	@$(BIN)/muster drill run playbooks/drills/chemical-release.yaml $(ARGS)
 
-test: setup ## Run all tests but those that need Apache Kafka; ARGS="-k name" narrows it
-	@$(BIN)/pytest -m "not kafka" $(if $(ARGS),$(ARGS),$(COVERAGE))
+test: setup ## Run the tests, but for the long ones and those that need Apache Kafka; ARGS="-k name" narrows it
+	@$(BIN)/pytest -m "not kafka and not long" $(if $(ARGS),$(ARGS),$(COVERAGE))
 
 up: setup ## Start everything on this machine until Ctrl-C
 	@$(BIN)/muster up $(ARGS)
@@ -62,8 +62,8 @@ lengths:
 kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until Ctrl-C; needs Java 17 and Maven
 	@$(BIN)/python -m services.platform.embedded.apache --brokers $(BROKERS) --base-port 19092
 
-test-kafka: setup ## Run the tests that need Apache Kafka; needs Java 17 and Maven
-	@$(BIN)/pytest -m kafka $(ARGS)
+test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), and the long ones
+	@$(BIN)/pytest -m "kafka or long" $(ARGS)
 
 setup: $(SYNCED)
 

@@ -26,11 +26,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the tests that need Apache Kafka, and every skip that makes the session fail."""
-    left_out = [item for item in terminalreporter.stats.get("deselected", []) if item.get_closest_marker("kafka")]
+    """Count the tests that take long or need Apache Kafka, and every skip that makes the session fail."""
+    deselected = terminalreporter.stats.get("deselected", [])
+    left_out = [item for item in deselected if item.get_closest_marker("kafka") or item.get_closest_marker("long")]
     if left_out:
         terminalreporter.write_line(
-            f"{len(left_out)} tests need Apache Kafka and were left out; `make test-kafka` runs them (Java 17, Maven)"
+            f"{len(left_out)} tests take long or need Apache Kafka and were left out;"
+            " `make test-kafka` runs them (Java 17, Maven)"
         )
     for nodeid, reason in _reasons(terminalreporter):
         if ABSENT_DATA not in reason:

@@ -259,7 +259,9 @@ async def _pool(database: str | None, data_dir: Path, *, start: bool = False) ->
     """
     address = database or os.environ.get("MUSTER_DATABASE") or remembered(data_dir)
     async with AsyncExitStack() as stack:
-        if address is None and start and not running():
+        if address is None and not running():
+            if not start:
+                fail(f"no drill runs on servers in {data_dir}; name its --data-dir, or its --database")
             # No broker is needed; any address keeps one from being started.
             address = (await start_servers(stack, kafka="-", database=None, data_dir=data_dir)).database
         pool = await connect(address or settings().database, size=2)

@@ -89,6 +89,7 @@ async def play(runtime: Runtime, scenario: Scenario, chosen: Run, watch: Watch, 
                 startex=startex,
                 hold=chosen.hold,
             )
+            switchboard.is_ours = controller.owns
             if chosen.hold:
                 aside.print(f"The drill is held at STARTEX; it begins with: muster drill start {controller.row.id}")
             return controller.row.id, await controller.run(stop)

@@ -136,6 +136,10 @@ class Controller:
         if self._hold:
             await note_pause(self._pool, self.row.id, self._clock.start, CONTROLLER, "held before the start")
 
+    def owns(self, incident_id: UUID) -> bool:
+        """Say whether an incident is one of this drill's."""
+        return incident_id in self._effects.incidents.values()
+
     @property
     def _incidents(self) -> list[UUID]:
         return list(self._effects.incidents.values())

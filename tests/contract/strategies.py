@@ -1,7 +1,7 @@
 """Any value of any contract, made from the model itself, so that a new field is covered the day it is added."""
 
 import types
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -92,6 +92,7 @@ def _plain(kind: Any, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         bool: st.booleans(),
         date: st.dates(),
         float: st.floats(allow_nan=False, allow_infinity=False),
+        time: st.times(),
         timedelta: SPANS,
         type(None): st.none(),
     }[kind]

@@ -39,7 +39,7 @@ def commands(name: str) -> Iterator[list[str]]:
     """Give every command of a README's shell blocks as its words, without assignments before it."""
     for block in fences(name, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
-            said = shlex.split(line.replace("$INCIDENT", INCIDENT), comments=True)
+            said = shlex.split(re.sub(r"\$[A-Z]+", INCIDENT, line), comments=True)
             while said and re.match(r"[A-Z_]+=", said[0]):
                 said = said[1:]
             if said:

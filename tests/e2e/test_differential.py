@@ -128,6 +128,8 @@ Decided = tuple[str, str]
 """What was decided about one department in one task: the entry, and the rung's name of an escalation."""
 Sequences = dict[tuple[str, str], list[Decided]]
 
+pytestmark = pytest.mark.long
+
 
 class Decisions:
     """What one engine decided, in the form that is compared."""

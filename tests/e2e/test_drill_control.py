@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from services.platform.embedded.postgres import EmbeddedPostgres
 from tests.e2e.test_drill import AT_MOST, COMMAND, REPOSITORY, clean_environment
@@ -65,6 +66,8 @@ injects:
     expectation: {en: Passed on, zh: 转告}
     says: {en: The smell grows, zh: 气味变浓}
 """
+
+pytestmark = pytest.mark.long
 
 
 def control(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

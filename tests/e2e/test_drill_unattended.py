@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from schemas.vocabulary import Namespace
 from services.cli.drill_scheduled import watching_schedules
@@ -45,6 +46,8 @@ LOSS = (
       parameters: {trapped: "5"}
 """
 )
+
+pytestmark = pytest.mark.long
 
 
 async def test_a_service_that_is_killed_comes_back_and_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
@@ -98,9 +101,8 @@ async def test_a_scheduled_drill_starts_by_itself_beside_the_services_that_run(
 
     await add_schedule(pool, Schedule("now", "short-leak", file, 7, now.time(), "UTC", now, seed=3), "li")
     async with runtime:
-        watch = asyncio.create_task(
-            watching_schedules(runtime, tmp_path / "data", REPOSITORY / "playbooks")()  # type: ignore[arg-type]
-        )
+        work = watching_schedules(runtime, tmp_path / "data", REPOSITORY / "playbooks")
+        watch: asyncio.Task[None] = asyncio.ensure_future(work())
         try:
             outcome = await until(how_it_went, AT_MOST)
         finally:

@@ -199,7 +199,7 @@ async def test_the_same_commands_get_ready_and_stop_in_time(database: str, broke
         asked = {asyncio.create_task(process.wait()): name for name, (process, _) in started.items()}
         for process, _ in started.values():
             process.send_signal(signal.SIGTERM)
-        ended, late = await asyncio.wait(asked, timeout=STOP_WITHIN.total_seconds())
+        ended, late = await asyncio.wait(asked, timeout=2 * STOP_WITHIN.total_seconds())
         assert not late, {asked[task]: last_words(tmp_path / asked[task]) for task in late}
         codes = {asked[task]: task.result() for task in ended}
     assert codes == dict.fromkeys(SERVED, 0), {name: last_words(tmp_path / name) for name in SERVED if codes[name]}

@@ -15,6 +15,8 @@ from services.platform.postgres import Pool
 from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, unsettled
 from tests.services.support import publish_shipped
 
+STOP_WITHIN = 30
+"""Seconds for all processes to stop: each has 15, on a machine that is shared."""
 SETTLE = 300
 """Seconds that everything may take to come to rest once reports end."""
 
@@ -90,19 +92,19 @@ async def test_killed_copies_lose_nothing_on_apache_kafka(
         findings = await audit(books, reporters, departments)
         assert not findings, findings[:10]
         print(await doctor(database))
-        assert await fleet.stop_all() < 15
+        assert await fleet.stop_all() < STOP_WITHIN
     finally:
         await fleet.stop_all()
         await cluster.stop()
 
 
-@pytest.mark.parametrize("incidents", [200, pytest.param(2_000, marks=pytest.mark.kafka, id="2000")])
+@pytest.mark.parametrize("incidents", [200, pytest.param(2_000, marks=pytest.mark.long, id="2000")])
 async def test_broker_that_forgets_everything_loses_nothing(
     books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path, incidents: int
 ) -> None:
     """The embedded broker dies with all it held, twice, in the middle of the incidents; processes die beside it.
 
-    Its full size runs with the suites on Apache Kafka, for its length.
+    Its full size is one of the long tests.
     """
     server = EmbeddedBroker(tmp_path / "broker")
     kafka = await server.start()
@@ -126,7 +128,7 @@ async def test_broker_that_forgets_everything_loses_nothing(
         findings = await audit(books, reporters, departments)
         assert not findings, findings[:10]
         await doctor(database)
-        assert await fleet.stop_all() < 15
+        assert await fleet.stop_all() < STOP_WITHIN
     finally:
         await fleet.stop_all()
         await server.stop()

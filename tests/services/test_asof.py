@@ -153,8 +153,8 @@ async def something(played: Played, chance: random.Random) -> None:
         late = {"answered_at": played.clock.time - chance.choice((SECOND, MINUTE))}
         await played.answer(chosen, kind, **to, **silent, **late)
     elif roll < 0.86:
-        kind = MessageType.CANCEL if chance.random() < 0.25 else MessageType.UPDATE
-        await played.say(kind, severity=chance.choice(list(Severity)), headline=f"news {chance.random()}")
+        news = MessageType.CANCEL if chance.random() < 0.25 else MessageType.UPDATE
+        await played.say(news, severity=chance.choice(list(Severity)), headline=f"news {chance.random()}")
     else:
         await decide_something(played, chance, incident)
 
@@ -279,7 +279,7 @@ class _Nowhere:
 
 
 def api(played: Played) -> FastAPI:
-    intake = Intake(played.pool, _Nowhere(), played.clock, Namespace.ACTUAL)  # type: ignore[arg-type]
+    intake = Intake(played.pool, _Nowhere(), played.clock, Namespace.ACTUAL)
     return make_app(intake, played.pool, dict)
 
 

@@ -220,7 +220,7 @@ async def test_what_an_earlier_canary_left_open_is_closed(pool: Pool, database: 
         await one_round(database, broker)
 
         async def closed() -> bool:
-            return await pool.fetchval("SELECT phase FROM incidents WHERE id = $1", old) == "closed"
+            return bool(await pool.fetchval("SELECT phase FROM incidents WHERE id = $1", old) == "closed")
 
         assert await until(closed)
 

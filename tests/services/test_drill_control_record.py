@@ -149,7 +149,7 @@ async def test_another_process_of_the_exercise_stands_still_with_the_drill(
     await begin(pool, row)
     await note_pause(pool, row.id, datetime.now(UTC), "li", None)
     follow_pauses(runtime)
-    follower: asyncio.Task[Any] = asyncio.ensure_future(runtime._background[-1]())  # type: ignore[assignment]
+    follower: asyncio.Task[Any] = asyncio.ensure_future(runtime._background[-1]())
     exercised = await connect(database, namespace=Namespace.EXERCISE)
     try:
 
