@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from schemas.vocabulary import Namespace
+from services.cli.drill_scheduled import watching_schedules
 from services.cli.output import JsonFlag, aside, fail, print_json, run
 from services.cli.processes import SERVICES, make_runtime, serving_intake
 from services.cli.servers import DATA, forget, remember
+from services.drills.control import follow_pauses, pausable
 from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
@@ -37,9 +39,11 @@ async def up(
     async with AsyncExitStack() as stack:
         configured = await start_servers(stack, kafka=kafka, database=database, data_dir=data_dir, port=port)
         runtimes = [
-            await make_runtime(configured.model_copy(update={"namespace": namespace}), "up", SERVICES)
+            await make_runtime(pausable(configured.model_copy(update={"namespace": namespace})), "up", SERVICES)
             for namespace in Namespace
         ]
+        for runtime in runtimes:
+            follow_pauses(runtime)
         for runtime in runtimes[1:]:
             runtime.precedence = runtimes[0].precedence
         await prepare(runtimes[0], playbooks)
@@ -59,7 +63,8 @@ async def up(
                 aside.print(f"Muster is up: {addresses['http']} (its API at /openapi.json). Ctrl-C stops it.")
 
         stack.callback(forget)
-        await run_all(runtimes, extra=[serving_intake(runtimes, "127.0.0.1", port)], ready=announce)
+        extra = [serving_intake(runtimes, "127.0.0.1", port), watching_schedules(runtimes[-1], data_dir, playbooks)]
+        await run_all(runtimes, extra=extra, ready=announce)
 
 
 async def start_servers(
