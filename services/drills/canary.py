@@ -101,7 +101,8 @@ class Canary:
         self._pools.append(self._own)
         self._owner = await connect(database, size=2, name="muster-witness")
         self._pools.append(self._owner)
-        self._witness = Witness(self._owner, self._settings.kafka)
+        embedded = self._settings.embedded_broker
+        self._witness = Witness(self._owner, self._settings.kafka, embedded=embedded)
         await self._broker.connect()
         return self
 

@@ -27,6 +27,7 @@ REAL = f"{PREFIX}.{Namespace.ACTUAL}."
 READ_WITHIN = 60.0
 """Seconds that reading what was added to the real topics may take."""
 _FETCH = 2_000
+_POLL_MS = 300
 _NOT_REAL = frozenset(status.value for status in Status if status is not Status.ACTUAL)
 
 
@@ -57,11 +58,16 @@ class Mark:
 
 
 class Witness:
-    """Watches one database and one broker."""
+    """Watches one database and one broker.
 
-    def __init__(self, owner: "asyncpg.Pool[asyncpg.Record]", bootstrap: str) -> None:
+    The ``embedded`` broker tells where its last batch begins, not where it ends, and gives nothing from the middle of
+    one: there everything is read from the beginning, and what is older than the mark passed over.
+    """
+
+    def __init__(self, owner: "asyncpg.Pool[asyncpg.Record]", bootstrap: str, *, embedded: bool = False) -> None:
         self._owner = owner
         self._bootstrap = bootstrap
+        self._embedded = embedded
 
     async def mark(self) -> Mark:
         """Note where everything stands; raises `DrillError` when that can't be seen."""
@@ -142,18 +148,21 @@ class Witness:
         found: list[Leak] = []
         try:
             ends = await self._ends(consumer)
-            # A topic that was made meanwhile is read from its beginning.
-            left = {partition: end for partition, end in ends.items() if end > since.ends.get(partition, 0)}
-            if any(end < since.ends.get(partition, 0) for partition, end in ends.items()) or since.ends.keys() - ends:
+            if any(ends.get(partition, -1) < end for partition, end in since.ends.items()):
                 raise DrillError("broker: has lost what it held during the round; nothing can be proved about it")
+            # A topic that was made meanwhile is read from its beginning.
+            begins = {partition: 0 if self._embedded else since.ends.get(partition, 0) for partition in ends}
+            left = {partition: end for partition, end in ends.items() if end > begins[partition]}
             consumer.assign(list(left))
             for partition in left:
-                consumer.seek(partition, since.ends.get(partition, 0))
+                consumer.seek(partition, begins[partition])
+            oldest = int(since.at.timestamp() * 1000) if self._embedded else 0
             async with asyncio.timeout(READ_WITHIN):
                 while left:
-                    batch = await consumer.getmany(timeout_ms=200, max_records=_FETCH)
-                    found += [leak for records in batch.values() for leak in _judged(records, ids)]
-                    for partition in list(left):
+                    batch = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_FETCH)
+                    for records in batch.values():
+                        found += _judged([record for record in records if record.timestamp >= oldest], ids)
+                    for partition in [] if self._embedded and batch else list(left):
                         if await consumer.position(partition) >= left[partition]:
                             del left[partition]
         except (KafkaError, TimeoutError) as error:

@@ -97,13 +97,14 @@ async def test_a_real_service_that_takes_exercises_is_caught(
 ) -> None:
     """A guard is off: a worker of the real side listens to exercises, does not ask, and writes as the tables' owner."""
     await publish_shipped(pool)
-    async with serving(database, broker, Namespace.EXERCISE, Namespace.ACTUAL) as (_, actual):
+    async with serving(database, broker, Namespace.EXERCISE, Namespace.ACTUAL):
         astray = await Runtime.open(settings(database, broker), "astray", plan_from, directory_from)
-        astray.pool = astray.outbox._pool = pool
+        await astray.pool.close()
+        astray.pool = astray.outbox._pool = astray.watch._pool = pool
         monkeypatch.setattr(Worker, "_admitted", lambda self, record: self._admit(record))
         topic = "muster.exercise.incidents"
         astray.take("astray", dispatch.admit_report, expected="muster.incident", topics=[topic])
-        astray.playbook = actual.playbook
+        astray.playbook._pool = pool
         async with astray:
             # Whoever is first decides; the round whose report the stray worker took is the one that leaks.
             for _ in range(10):
@@ -137,7 +138,7 @@ async def test_a_call_to_the_world_outside_is_caught(pool: Pool, database: str, 
     await publish_shipped(pool)
     async with serving(database, broker, Namespace.EXERCISE):
         done = await one_round(database, broker)
-        witness = Witness(pool, broker)
+        witness = Witness(pool, broker, embedded=True)
         await pool.execute(
             "INSERT INTO outbound_calls VALUES ($1, $2, 'Exercise', 'police', 'http://pager', 'sent')",
             uuid7(),
@@ -151,16 +152,15 @@ async def test_a_stray_message_of_another_exercise_is_caught_too(pool: Pool, dat
     """Whatever is not Actual has no business on a real topic, whoever sent it; what is Actual is none of ours."""
     await publish_shipped(pool)
     async with serving(database, broker, Namespace.ACTUAL):
-        witness = Witness(pool, broker)
+        witness = Witness(pool, broker, embedded=True)
         mark = await witness.mark()
         await send(broker, sent(report(), "muster.incident", "muster.actual.incidents"))
         assert await witness.leaks(mark, [uuid7()]) == []
         stray = report(status=Status.TEST)
         await send(broker, sent(stray, "muster.incident", "muster.actual.incidents"))
         leaks = await witness.leaks(mark, [uuid7()])
-    assert leaks
-    assert leaks[0].what == "a message on a real topic has status Test"
-    assert leaks[0].where.startswith("muster.actual.incidents[")
+    assert {leak.what for leak in leaks} == {"a message on a real topic has status Test"}
+    assert any(leak.where.startswith("muster.actual.incidents[") for leak in leaks)
 
 
 async def run_canary(database: str, kafka: str, *arguments: str) -> asyncio.subprocess.Process:
