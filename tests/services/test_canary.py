@@ -32,6 +32,8 @@ app = Typer()
 app.command(name="canary")(canary_command)
 app.command(name="other")(lambda: None)
 
+pytestmark = pytest.mark.long
+
 
 @asynccontextmanager
 async def serving(database: str, broker: str, *namespaces: Namespace) -> AsyncIterator[list[Runtime]]:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from prometheus_client import REGISTRY
 
 from schemas.vocabulary import Namespace, Status
@@ -13,6 +14,8 @@ from services.platform.runtime import Runtime
 from services.playbooks.stored import directory_from, plan_from
 from tests.services.support import publish_shipped, report, send, sent_report, settings, until
 from tests.services.test_asof import MINUTE, Played
+
+pytestmark = pytest.mark.long
 
 
 async def test_an_exercise_waits_while_the_real_is_in_hand_and_a_moment_after() -> None:
