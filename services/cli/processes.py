@@ -1,6 +1,8 @@
 """The composition root: which services a process runs, with everything they are given."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from services.dispatch import service as dispatch
 from services.escalation import service as escalation
@@ -18,6 +20,8 @@ ATTACH: dict[str, Callable[[Runtime], None]] = {
     "escalation": escalation.attach,
 }
 SERVICES = ("intake", *ATTACH)
+DRAIN_WITHIN = 2.0
+"""Seconds that intake may take to hand what it has taken in to the broker, once asked to stop."""
 
 
 async def make_runtime(configured: Settings, name: str, services: tuple[str, ...]) -> Runtime:
@@ -41,8 +45,9 @@ def serving_intake(runtimes: list[Runtime], host: str, port: int) -> Callable[[]
         try:
             await serve(apps[0], host, port)
         finally:
-            for intake in intakes:
-                await intake.drain()
+            # What a broker that is away keeps waiting is in the outbox.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*(intake.drain() for intake in intakes)), DRAIN_WITHIN)
 
     return work
 

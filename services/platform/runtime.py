@@ -1,7 +1,9 @@
 """What every service process is made of, put together once: connections, background work, a clean stop."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
@@ -204,6 +206,18 @@ async def until_stopped() -> None:
     await stopped.wait()
 
 
+def _end_for_sure() -> None:
+    """End the process when stopping takes longer than it may: all that matters is in Postgres."""
+
+    def end() -> None:
+        _log.error("did not stop in time and is ended; what was in hand comes again")
+        os._exit(1)
+
+    watchdog = threading.Timer(STOP_WITHIN.total_seconds() - 1, end)
+    watchdog.daemon = True
+    watchdog.start()
+
+
 async def run_all(
     runtimes: Sequence[Runtime],
     *,
@@ -218,6 +232,7 @@ async def run_all(
         if ready is not None:
             await ready()
         await until_stopped()
+        _end_for_sure()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
