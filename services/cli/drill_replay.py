@@ -185,7 +185,7 @@ def _plan_line(before: InForce | None, after: InForce | None) -> str:
         return f"{before.plan if before else ''}: would not have been put into force"
     said = f"{after.plan} version {after.version}: {_levels(after)}"
     return (
-        f"{said}, and was not then" if before is None else f"{said}; then version {before.version}: {_levels(before)}"
+        f"{said}, and was not then" if before is None else f"{said}; it was version {before.version}: {_levels(before)}"
     )
 
 
@@ -215,7 +215,7 @@ def _order_change(change: Changed) -> tuple[str | None, ...]:
         if name != "department":
             a, b = at(a), at(b)
         cells.append(f"{a or '–'} -> {b or '–'}" if name in change.fields else b)
-    ends = f"ends {after.state}, then {before.state}" if "state" in change.fields else None
+    ends = f"ends {after.state}, it was {before.state}" if "state" in change.fields else None
     return (cells[0], after.task, *cells[1:], _note(after) or ends)
 
 

@@ -7,7 +7,8 @@ security does not hold, and writes nothing.
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -76,11 +77,7 @@ class Witness:
         )
         if row is None:
             raise DrillError("database: tells nothing of itself")
-        consumer = await self._consumer()
-        try:
-            return Mark(row["at"], row["seq"], await self._ends(consumer))
-        finally:
-            await consumer.stop()
+        return Mark(row["at"], row["seq"], await self._ends())
 
     async def leaks(self, since: Mark, incident_ids: Sequence[UUID]) -> list[Leak]:
         """Find every real effect of these incidents, and every message on a real topic that isn't real."""
@@ -111,7 +108,9 @@ class Witness:
         )
         return [Leak(Way.OUTBOUND, row["target"], f"was told of it as {row['status']}") for row in rows]
 
-    async def _consumer(self) -> Any:
+    @asynccontextmanager
+    async def _reading(self, partitions: Sequence[TopicPartition]) -> AsyncIterator[Any]:
+        """Give a consumer of these partitions; each is assigned once only, as aiokafka may else not come to its end."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap.split(","),
             client_id="muster-witness",
@@ -121,17 +120,19 @@ class Witness:
         )
         try:
             await consumer.start()
-        except (KafkaError, OSError) as error:
+            consumer.assign(partitions)
+            yield consumer
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise DrillError(f"broker {self._bootstrap}: the real topics can't be read: {error!r}") from error
+        finally:
             await consumer.stop()
-            raise DrillError(f"broker {self._bootstrap}: {error!r}; check MUSTER_KAFKA") from error
-        return consumer
 
-    async def _ends(self, consumer: Any) -> dict[TopicPartition, int]:
+    async def _ends(self) -> dict[TopicPartition, int]:
         partitions = await self._partitions()
         if not partitions:
             return {}
-        consumer.assign(partitions)
-        return dict(await consumer.end_offsets(partitions))
+        async with self._reading(partitions) as consumer:
+            return dict(await consumer.end_offsets(partitions))
 
     async def _partitions(self) -> list[TopicPartition]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap.split(","), client_id="muster-witness")
@@ -139,36 +140,33 @@ class Witness:
             await admin.start()
             names = [name for name in await admin.list_topics() if name.startswith(REAL)]
             found = await admin.describe_topics(names) if names else []
+        except (KafkaError, OSError) as error:
+            raise DrillError(f"broker {self._bootstrap}: {error!r}; check MUSTER_KAFKA") from error
         finally:
             await admin.close()
         return [TopicPartition(each["topic"], part["partition"]) for each in found for part in each["partitions"]]
 
     async def _messages(self, since: Mark, ids: Sequence[bytes]) -> list[Leak]:
-        consumer = await self._consumer()
+        ends = await self._ends()
+        if any(ends.get(partition, -1) < end for partition, end in since.ends.items()):
+            raise DrillError("broker: has lost what it held during the round; nothing can be proved about it")
+        # A topic that was made meanwhile is read from its beginning.
+        begins = {partition: 0 if self._embedded else since.ends.get(partition, 0) for partition in ends}
+        left = {partition: end for partition, end in ends.items() if end > begins[partition]}
+        oldest = int(since.at.timestamp() * 1000) if self._embedded else 0
         found: list[Leak] = []
-        try:
-            ends = await self._ends(consumer)
-            if any(ends.get(partition, -1) < end for partition, end in since.ends.items()):
-                raise DrillError("broker: has lost what it held during the round; nothing can be proved about it")
-            # A topic that was made meanwhile is read from its beginning.
-            begins = {partition: 0 if self._embedded else since.ends.get(partition, 0) for partition in ends}
-            left = {partition: end for partition, end in ends.items() if end > begins[partition]}
-            consumer.assign(list(left))
+        if not left:
+            return found
+        async with self._reading(list(left)) as consumer, asyncio.timeout(READ_WITHIN):
             for partition in left:
                 consumer.seek(partition, begins[partition])
-            oldest = int(since.at.timestamp() * 1000) if self._embedded else 0
-            async with asyncio.timeout(READ_WITHIN):
-                while left:
-                    batch = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_FETCH)
-                    for records in batch.values():
-                        found += _judged([record for record in records if record.timestamp >= oldest], ids)
-                    for partition in [] if self._embedded and batch else list(left):
-                        if await consumer.position(partition) >= left[partition]:
-                            del left[partition]
-        except (KafkaError, TimeoutError) as error:
-            raise DrillError(f"broker {self._bootstrap}: the real topics can't be read: {error!r}") from error
-        finally:
-            await consumer.stop()
+            while left:
+                batch = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_FETCH)
+                for records in batch.values():
+                    found += _judged([record for record in records if record.timestamp >= oldest], ids)
+                for partition in [] if self._embedded and batch else list(left):
+                    if await consumer.position(partition) >= left[partition]:
+                        del left[partition]
         return found
 
 
