@@ -178,6 +178,17 @@ class Notice(StrEnum):
     REFUSED = "refused"
 
 
+class Role(StrEnum):
+    """What a person or a program may do."""
+
+    DUTY_OFFICER = "duty_officer"
+    DEPARTMENT = "department"
+    PLANNER = "planner"
+    EVALUATOR = "evaluator"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
 class EscalationStep(StrEnum):
     """Whom silence is taken to next."""
 

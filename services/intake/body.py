@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from services.intake.problem import ProblemError, one_line
+from services.platform.problem import ProblemError, one_line
 
 MAX_BYTES = 1_000_000
 """Largest body, in bytes; what is larger could not be published in one message either."""

@@ -28,10 +28,10 @@ from services.intake.cap_error import CapError
 from services.intake.commands_in import read_command
 from services.intake.letters import keep
 from services.intake.openapi import cap_body, command_body, describe, report_body
-from services.intake.problem import ProblemError, add_problems, documented
 from services.intake.report_in import ReportIn
 from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
 from services.platform.postgres import TRANSIENT
+from services.platform.problem import ProblemError, add_problems, documented
 
 DATABASE_WITHIN = 2.0
 """Seconds within which the database must answer for intake to be ready."""

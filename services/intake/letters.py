@@ -6,10 +6,10 @@ from uuid import UUID
 import asyncpg
 
 from schemas.vocabulary import Namespace
-from services.intake.problem import one_line
 from services.platform.clock import SystemClock
 from services.platform.dead_letters import DeadLetter, set_aside
 from services.platform.kafka import Origin
+from services.platform.problem import one_line
 
 _TRIES = 100
 

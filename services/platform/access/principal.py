@@ -1,0 +1,34 @@
+"""Who asks: a person who has signed in, or a program with a token."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from schemas.vocabulary import Role
+
+STAFF = frozenset(Role) - {Role.DEPARTMENT}
+"""Roles that see every incident; a department's member sees those that its department has an order in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One who asks, as identified by the server. ``name`` is what goes on record as ``by``.
+
+    ``departments`` are those it may read and answer for. ``session`` is set for a person's browser session, whose
+    unsafe requests must carry ``csrf``; None for a token.
+    """
+
+    id: UUID
+    name: str
+    roles: frozenset[Role]
+    departments: frozenset[str] = frozenset()
+    session: UUID | None = None
+    csrf: str | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        """True when every incident may be read."""
+        return bool(self.roles & STAFF)
+
+    def may_act_for(self, department: str) -> bool:
+        """Say whether this one may read a department's orders and answer them."""
+        return Role.DEPARTMENT in self.roles and department in self.departments
