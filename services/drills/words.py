@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 from schemas.base import Text
 from schemas.drill import Content, Form, Segment
-from schemas.timeline import Entry
+from schemas.words import ENTRIES as ENTRIES
+from schemas.words import SEGMENTS as SEGMENTS
+from schemas.words import STEPS as STEPS
 from services.domain.segments import NEVER, Quantile
 from services.drills.record import DrillRow, Ending, Seat
 
@@ -13,15 +15,6 @@ def _text(en: str, zh: str) -> Text:
     return Text(en=en, zh=zh)
 
 
-SEGMENTS = {
-    Segment.ALARM_TRANSFER: _text("Alarm transfer", "报警传输"),
-    Segment.ALARM_ANSWERING: _text("Alarm answering", "接警"),
-    Segment.ALARM_PROCESSING: _text("Alarm processing", "处警"),
-    Segment.ALARM_HANDLING: _text("Alarm handling", "接处警合计"),
-    Segment.TURNOUT: _text("Turnout", "出动准备"),
-    Segment.TRAVEL: _text("Travel", "赶赴现场"),
-    Segment.MOBILIZATION: _text("Mobilization", "总动员"),
-}
 SPANS = {
     Segment.ALARM_TRANSFER: _text("source sent to broker", "信息发出至平台收到"),
     Segment.ALARM_ANSWERING: _text("broker to accepted", "平台收到至受理"),
@@ -37,54 +30,6 @@ ENDINGS = {
     Ending.STOPPED: _text("stopped by a person", "人工终止"),
     Ending.FAILED: _text("broke off", "异常中断"),
     None: _text("still running", "进行中"),
-}
-ENTRIES = {
-    Entry.REPORTED: _text("Incident reported", "事件报告"),
-    Entry.UPDATED: _text("Report updated", "事件续报"),
-    Entry.REPEATED: _text("Late report noted", "迟到报告已记录"),
-    Entry.CANCEL_RECEIVED: _text("Cancellation received", "收到撤销"),
-    Entry.JOINED: _text("Joined to a response", "并入处置"),
-    Entry.NO_PLAN: _text("No plan matched", "无匹配预案"),
-    Entry.PLAN_MATCHED: _text("Plan matched", "匹配预案"),
-    Entry.CONFIRMATION_OVERDUE: _text("Confirmation overdue", "启动确认超时"),
-    Entry.ACTIVATED: _text("Plan activated", "预案启动"),
-    Entry.STANDBY: _text("Plan on standby", "预案待命"),
-    Entry.LEVEL_CHANGED: _text("Level changed", "响应级别调整"),
-    Entry.LEVEL_SUGGESTED: _text("Level suggested", "建议调整级别"),
-    Entry.STOOD_DOWN: _text("Plan stood down", "响应终止"),
-    Entry.CLOSED: _text("Incident closed", "事件关闭"),
-    Entry.ISSUED: _text("Order issued", "任务下达"),
-    Entry.DELIVERED: _text("Order received", "任务送达"),
-    Entry.ACKNOWLEDGED: _text("Order seen", "任务已阅"),
-    Entry.COMMITTED: _text("Committed", "确认承担"),
-    Entry.DECLINED: _text("Declined", "拒绝承担"),
-    Entry.STARTED: _text("Started", "开始执行"),
-    Entry.ARRIVED: _text("On scene", "到达现场"),
-    Entry.PROGRESSED: _text("Progress", "进展"),
-    Entry.COMPLETED: _text("Completed", "完成"),
-    Entry.FAILED: _text("Failed", "未能完成"),
-    Entry.CANCELLED: _text("Cancelled", "取消"),
-    Entry.SUPERSEDED: _text("Superseded", "已由他方承担"),
-    Entry.EXPIRED: _text("Expired unanswered", "无应答失效"),
-    Entry.DELEGATED: _text("Handed over", "转交"),
-    Entry.BLOCKED: _text("Obstacle reported", "上报受阻"),
-    Entry.OBSTACLE_TAKEN: _text("Obstacle taken on", "受阻事项已接手"),
-    Entry.OBSTACLE_RESOLVED: _text("Obstacle resolved", "受阻事项已解决"),
-    Entry.OVERDUE: _text("Deadline missed", "超过时限"),
-    Entry.REMINDED: _text("Reminded", "催办"),
-    Entry.ESCALATED: _text("Escalated", "升级"),
-    Entry.UNFILLED: _text("Nobody left to call", "无可替补单位"),
-    Entry.ANSWER_REFUSED: _text("Answer refused", "应答被拒"),
-    Entry.COMMAND_REFUSED: _text("Command refused", "指令被拒"),
-}
-STEPS = {
-    "remind": _text("reminder", "催办"),
-    "deputy": _text("to the deputy", "转副职或替补单位"),
-    "superior": _text("to the superior", "报上级"),
-    "duty_officer": _text("to the duty officer", "报值班领导"),
-    "acknowledge": _text("to answer", "应答"),
-    "start": _text("to start", "开始"),
-    "complete": _text("to complete", "完成"),
 }
 CONTENTS = {
     Content.COMPREHENSIVE: _text("comprehensive", "综合演练"),
