@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -150,9 +150,7 @@ class Runtime:
         with suppress(TimeoutError):
             # A producer that still holds messages waits for a broker that may be away; they are in the outbox.
             await asyncio.wait_for(self.broker.stop(), timeout=STOP_WITHIN.total_seconds() - 6)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks, again_after=1)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.pool.close(), timeout=2)
 
@@ -197,6 +195,18 @@ async def _keep(work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(1)
 
 
+async def end_tasks(tasks: Iterable["asyncio.Task[None]"], *, again_after: float) -> None:
+    """Cancel tasks until every one has ended, again after so many seconds.
+
+    Once is not enough: aiokafka, while it closes, takes a cancellation of ours for that of its own inner tasks.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=again_after)
+
+
 async def until_stopped() -> None:
     """Wait for SIGTERM or SIGINT."""
     stopped = asyncio.Event()
@@ -233,6 +243,4 @@ async def run_all(
             await ready()
         await until_stopped()
         _end_for_sure()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks, again_after=6)
