@@ -1,97 +1,26 @@
-"""Takes reports and commands in: kept byte for byte together with the message that announces them, then published.
+"""Takes reports and commands in: each is checked for belonging here, then accepted durably and published."""
 
-What was accepted is durable before the sender hears of it. The broker may be away: the outbox's sweeper publishes
-what could not be published at once.
-"""
-
-import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
-
-import asyncpg
 from uuid_utils.compat import uuid7
 
 from schemas.command import CommandBase
-from schemas.envelope import COMMAND, INCIDENT, ContractError, read_message, write_value
-from schemas.incident import IncidentReport
-from schemas.topics import COMMANDS, INCIDENTS, Topic, topic_name
+from schemas.envelope import write_value
+from schemas.topics import COMMANDS, INCIDENTS, topic_name
 from schemas.vocabulary import Namespace, Status
-from services.intake.report_in import ReportIn
-from services.platform.alerts import resolve_alerts
+from services.platform.acceptance import Acceptance, Accepted, InvalidError, Publisher, Request
 from services.platform.clock import Clock
-from services.platform.decider import statuses
-from services.platform.errors import RefusedError
-from services.platform.logs import get_logger
-from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
-from services.platform.queries import query
-
-PUBLISH_WITHIN = 1.0
-"""Seconds for which a sender's answer waits for the broker; publishing goes on after that."""
-_TRIES = 3
-_FIND = (
-    "SELECT event_id, incident_id, origin, body FROM reports"
-    " WHERE idempotency_key = $1 AND status = ANY ($2) ORDER BY received_at LIMIT 1"
-)
-
-_log = get_logger(__name__)
-
-
-class ConflictError(RefusedError):
-    """An idempotency key that was used before, for something else."""
-
-
-class InvalidError(RefusedError):
-    """A report or command that is well-formed and can't be taken here; the text says why."""
-
-
-class Publisher(Protocol):
-    """What intake needs of the outbox (`services.platform.outbox.Outbox`)."""
-
-    async def publish(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
-        """Publish what has just been committed, then what others have committed behind it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What came of it. ``repeated``: it was accepted before, and this is the answer given then."""
-
-    incident_id: UUID
-    event_id: UUID
-    repeated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Who asks and with what: kept with the report.
-
-    ``origin`` names the way in, as ``http:/v1/cap``. ``idempotency_key`` None: every request is a new one.
-    """
-
-    origin: str
-    idempotency_key: str | None
-    content_type: str
-    body: bytes
+from services.platform.postgres import Pool
+from services.platform.report_in import ReportIn
 
 
 class Intake:
     """Takes in what belongs to one namespace."""
 
     def __init__(
-        self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
-        outbox: Publisher,
-        clock: Clock,
-        namespace: Namespace,
-        source: str = "muster/intake",
+        self, pool: Pool, outbox: Publisher, clock: Clock, namespace: Namespace, source: str = "muster/intake"
     ) -> None:
         self.clock = clock
         self.namespace = namespace
-        self._pool = pool
-        self._outbox = outbox
-        self._source = source
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._acceptance = Acceptance(pool, outbox, clock, namespace, source)
 
     async def accept(
         self, report: ReportIn, *, origin: str, idempotency_key: str | None, content_type: str, body: bytes
@@ -105,7 +34,8 @@ class Intake:
         """
         self._admit(report.status)
         full = report.report(report.incident_id or uuid7(), self.clock.now())
-        return await self._take(full, INCIDENTS, Request(origin, idempotency_key, content_type, body))
+        request = Request(origin, idempotency_key, content_type, body)
+        return await self._acceptance.take(full, topic_name(INCIDENTS, self.namespace), request)
 
     async def command(
         self,
@@ -119,12 +49,12 @@ class Intake:
         """Take a duty officer's decision in, the same way; whether it can be carried out is decided on record."""
         self._admit(command.status)
         body = write_value(command) if body is None else body
-        return await self._take(command, COMMANDS, Request(origin, idempotency_key, content_type, body))
+        request = Request(origin, idempotency_key, content_type, body)
+        return await self._acceptance.take(command, topic_name(COMMANDS, self.namespace), request)
 
     async def drain(self) -> None:
         """Wait until nothing is being published any more; call it before the broker is stopped."""
-        while self._publishing:
-            await asyncio.wait(self._publishing)
+        await self._acceptance.drain()
 
     def _admit(self, status: Status) -> None:
         wanted = Namespace.of(status)
@@ -135,87 +65,3 @@ class Intake:
                 f"status: {status} belongs to the {wanted.value} namespace and this intake serves"
                 f" {self.namespace.value}; send it to the intake of {wanted.value}"
             )
-
-    async def _take(self, told: IncidentReport | CommandBase, topic: Topic, request: Request) -> Accepted:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                accepted, messages = await self._store(told, topic, request)
-                break
-            except (asyncpg.TransactionRollbackError, _TakenMeanwhileError):
-                if not tries_left:
-                    raise
-        if not accepted.repeated:
-            await self._publish(messages, accepted.incident_id)
-        return accepted
-
-    async def _store(
-        self, told: IncidentReport | CommandBase, topic: Topic, request: Request
-    ) -> tuple[Accepted, list[Outgoing]]:
-        event_id = uuid7()
-        key = request.idempotency_key or str(event_id)
-        async with self._pool.acquire() as connection, connection.transaction():
-            known = await connection.fetchrow(_FIND, key, statuses(self.namespace))
-            if known is not None:
-                return _again(known, request), []
-            draft = self._draft(event_id, told, topic)
-            if isinstance(told, IncidentReport) and (told.alert or told.references):
-                incident_id = (await resolve_alerts(connection, [told]))[id(told)]
-                draft = self._draft(event_id, told.model_copy(update={"incident_id": incident_id}), topic)
-            row = await connection.fetchrow(
-                query("accept_report"),
-                event_id,
-                draft.incident_id,
-                told.status.value,
-                request.origin,
-                key,
-                request.content_type,
-                request.body,
-                draft.envelope.time,
-                self.namespace.value,
-                draft.topic,
-                draft.envelope.type,
-                draft.envelope.source,
-                draft.value.decode(),
-                LEASE,
-            )
-            if row is None:
-                raise _TakenMeanwhileError
-        _log.info("accepted", incident_id=str(draft.incident_id), event_id=str(event_id), origin=request.origin)
-        messages = [] if row["behind"] else [draft.with_seq(row["seq"])]
-        return Accepted(draft.incident_id, event_id, repeated=False), messages
-
-    def _draft(self, event_id: UUID, told: IncidentReport | CommandBase, topic: Topic) -> Draft:
-        kind = INCIDENT if isinstance(told, IncidentReport) else COMMAND
-        envelope = envelope_of(event_id, kind, self._source, told.incident_id, self.clock.now(), told.status)
-        value = write_value(told)
-        try:
-            # What dispatch could not read must be refused here, while somebody is there to be told.
-            read_message(envelope.headers(), value, kind)
-        except ContractError as error:
-            raise InvalidError(str(error)) from None
-        return Draft(topic_name(topic, self.namespace), told.incident_id, envelope, value, self.namespace)
-
-    async def _publish(self, messages: list[Outgoing], incident_id: UUID) -> None:
-        task = asyncio.create_task(self._publish_quietly(messages, incident_id))
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
-        await asyncio.wait([task], timeout=PUBLISH_WITHIN)
-
-    async def _publish_quietly(self, messages: list[Outgoing], incident_id: UUID) -> None:
-        try:
-            await self._outbox.publish(messages, [incident_id])
-        except Exception as error:  # noqa: BLE001 - it is on record; no fault of the broker's undoes that
-            _log.warning("publishing is left to the sweeper", incident_id=str(incident_id), error=repr(error))
-
-
-class _TakenMeanwhileError(RefusedError):
-    """Another request with the same key was first; the next try finds it."""
-
-
-def _again(known: asyncpg.Record, request: Request) -> Accepted:
-    if known["body"] != request.body or known["origin"] != request.origin:
-        raise ConflictError(
-            f"idempotency key {request.idempotency_key}: was used before for something else;"
-            " send the same request again, or a new key"
-        )
-    return Accepted(known["incident_id"], known["event_id"], repeated=True)

@@ -19,7 +19,7 @@ from services.intake.cap_error import CapError, shown
 from services.intake.cap_grammar import VERSIONS, Part
 from services.intake.cap_place import check_circle, check_polygon
 from services.intake.cap_xml import line_of, read_tree
-from services.intake.report_in import NOT_ACTED_ON, NOT_ASKED, ReportIn
+from services.platform.report_in import NOT_ACTED_ON, NOT_ASKED, ReportIn
 
 __all__ = ["CapError", "parse_cap"]
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from schemas.command import Command, CommandAdapter
 from schemas.envelope import explain
-from services.intake.accept import InvalidError
+from services.platform.acceptance import InvalidError
 
 FILLED_IN = ("incident_id", "decided_at")
 """Fields that the path and the clock give, never the body."""

@@ -21,17 +21,18 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.base import Id, Time
 from schemas.envelope import explain
-from services.intake.accept import Accepted, ConflictError, Intake, InvalidError
-from services.intake.body import JSON, XML, MalformedError, read_body, read_key, read_object
+from services.intake.accept import Intake
 from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
 from services.intake.commands_in import read_command
 from services.intake.letters import keep
 from services.intake.openapi import cap_body, command_body, describe, report_body
-from services.intake.report_in import ReportIn
 from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
+from services.platform.acceptance import Accepted, ConflictError, InvalidError
+from services.platform.body import JSON, XML, MalformedError, read_body, read_key, read_object
 from services.platform.postgres import TRANSIENT
 from services.platform.problem import ProblemError, add_problems, documented
+from services.platform.report_in import ReportIn
 
 DATABASE_WITHIN = 2.0
 """Seconds within which the database must answer for intake to be ready."""

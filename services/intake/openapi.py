@@ -8,10 +8,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from schemas.command import CommandBase
-from services.intake.body import MAX_KEY, XML
 from services.intake.commands_in import FILLED_IN
-from services.intake.report_in import ReportIn
+from services.platform.body import MAX_KEY, XML
 from services.platform.problem import Problem
+from services.platform.report_in import ReportIn
 
 _REF = "#/components/schemas/{model}"
 

@@ -12,7 +12,7 @@ from schemas.vocabulary import Category, Certainty, MessageType, Severity, Statu
 from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
 from services.intake.cap_xml import MAX_BYTES
-from services.intake.report_in import ReportIn
+from services.platform.report_in import ReportIn
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 CAP_1_2 = "urn:oasis:names:tc:emergency:cap:1.2"

@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from schemas.envelope import INCIDENT, read_message
 from schemas.vocabulary import Namespace
-from services.intake.accept import Accepted, Intake
+from services.intake.accept import Intake
 from services.intake.cap import parse_cap
+from services.platform.acceptance import Accepted
 from services.platform.clock import SystemClock
 from services.platform.embedded.ports import free_ports
 from services.platform.kafka import make_broker

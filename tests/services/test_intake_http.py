@@ -18,11 +18,11 @@ from schemas.incident import IncidentReport
 from schemas.vocabulary import Namespace
 from services.intake import http
 from services.intake.accept import Intake
-from services.intake.report_in import ReportIn
 from services.platform.clock import SystemClock
 from services.platform.outbox import Outgoing
 from services.platform.postgres import Pool
 from services.platform.queries import query
+from services.platform.report_in import ReportIn
 from tests.contract.test_cap import ALERT
 
 FIRE = {
@@ -134,7 +134,7 @@ async def test_the_outbox_holds_the_message_whatever_becomes_of_the_broker(api: 
 
 
 async def test_a_broker_that_hangs_does_not_hold_the_sender_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.intake.accept.PUBLISH_WITHIN", 0.01)
+    monkeypatch.setattr("services.platform.acceptance.PUBLISH_WITHIN", 0.01)
     api.outbox.holds = asyncio.Event()
     assert (await api.report()).status_code == 202
     assert api.outbox.published == []
