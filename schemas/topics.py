@@ -53,7 +53,7 @@ ACKNOWLEDGEMENTS = Topic(
     "acknowledgements",
     ACKNOWLEDGEMENT,
     "One department's answers.",
-    ("department",),
+    ("department", "console"),
     ("tracking",),
     partitions=2,
     per_department=True,

@@ -6,7 +6,7 @@ WITH lost AS (
     WHERE namespace = $1 AND published_at IS NOT NULL AND lease_until - $3::interval <= $4
 ), undecided AS (
     SELECT seq FROM lost
-    WHERE type IN ('muster.incident', 'muster.command')
+    WHERE type IN ('muster.incident', 'muster.command', 'muster.acknowledgement')
       AND NOT EXISTS (SELECT FROM inbox WHERE inbox.event_id = lost.event_id)
 ), last_words AS (
     SELECT DISTINCT ON (lost.assignment_id, lost.topic) lost.seq FROM lost
