@@ -87,6 +87,10 @@ def add_preview(app: FastAPI, world: World, read_cap: ReadCap) -> None:
         )
 
 
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() in JSON
+
+
 def _from_json(body: bytes) -> ReportIn:
     return ReportIn.model_validate(read_object(body))
 
