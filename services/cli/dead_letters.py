@@ -5,14 +5,13 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from uuid_utils.compat import uuid7
 
 from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
 from services.cli.servers import settings
 from services.platform.clock import SystemClock
-from services.platform.dead_letters import list_letters, read_headers, resolve_letter, show_letter
-from services.platform.kafka import make_broker, publish_all
+from services.platform.dead_letters import list_letters, read_headers, replay_letter, resolve_letter, show_letter
+from services.platform.kafka import make_broker
 from services.platform.postgres import connect
 
 app = typer.Typer(help="Messages that could not be taken.", no_args_is_help=True)
@@ -77,19 +76,7 @@ async def replay(ids: Ids, as_json: JsonFlag = False) -> None:
     try:
         await broker.connect()
         for id_ in ids:
-            row = await show_letter(pool, id_)
-            if row["state"] != "open":
-                fail(f"dead letter {id_}: it is {row['state']} already")
-            if row["origin"].startswith("http:"):
-                fail(f"dead letter {id_}: it came in over HTTP; mend it and send it again, then discard this one")
-            # Its own id may have been decided as invalid; what is replayed is to be decided anew.
-            headers = [pair for pair in read_headers(row["headers"]) if pair[0] != "ce_id"]
-            headers.append(("ce_id", str(uuid7()).encode()))
-            message = (row["origin"], bytes(row["key"] or b""), bytes(row["value"] or b""), headers)
-            (error,) = await publish_all(broker, [message])
-            if error is not None:
-                fail(f"dead letter {id_}: the broker did not take it: {error!r}")
-            await resolve_letter(pool, id_, "replayed", "replayed from the command line", now=SystemClock().now())
+            await replay_letter(pool, broker, id_, by="the command line")
             replayed.append(id_)
     finally:
         await broker.stop()

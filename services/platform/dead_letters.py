@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from faststream.kafka import KafkaBroker
 from uuid_utils.compat import uuid7
 
 from schemas.envelope import MAX_VALUE_BYTES
@@ -17,7 +18,7 @@ from schemas.topics import topic_name
 from schemas.vocabulary import Namespace
 from services.platform.clock import SystemClock
 from services.platform.errors import RefusedError
-from services.platform.kafka import Origin, Outbound
+from services.platform.kafka import Origin, Outbound, publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
 from services.platform.postgres import Pool
@@ -91,15 +92,16 @@ def announcement(letter: DeadLetter, namespace: Namespace) -> Outbound:
 
 
 async def list_letters(
-    pool: Pool, namespace: Namespace, *, state: str = "open", at_most: int = 100
+    pool: Pool, namespace: Namespace, *, state: str = "open", at_most: int = 100, before: UUID | None = None
 ) -> list[asyncpg.Record]:
-    """List letters, newest first."""
+    """List letters, newest first; ``before`` goes on after the last one of the page before."""
     return await pool.fetch(
         "SELECT id, origin, partition, position, reason, received_at, state, length(value) AS bytes FROM dead_letters"
-        " WHERE namespace = $1 AND state = $2 ORDER BY received_at DESC LIMIT $3",
+        " WHERE namespace = $1 AND state = $2 AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $3",
         namespace.value,
         state,
         at_most,
+        before,
     )
 
 
@@ -109,6 +111,27 @@ async def show_letter(pool: Pool, id_: UUID) -> asyncpg.Record:
     if row is None:
         raise RefusedError(f"dead letter {id_}: there is none with this id; see `muster dead-letters list`")
     return row
+
+
+async def replay_letter(pool: Pool, broker: KafkaBroker, id_: UUID, *, by: str) -> None:
+    """Publish a letter again, as it was but for a fresh event id, on the topic it came from.
+
+    Raises `RefusedError` when it was resolved before, came in over HTTP, or the broker doesn't take it.
+    """
+    row = await show_letter(pool, id_)
+    if row["state"] != "open":
+        raise RefusedError(f"dead letter {id_}: it is {row['state']} already")
+    if row["origin"].startswith("http:"):
+        raise RefusedError(f"dead letter {id_}: it came in over HTTP; mend it and send it again, then discard this one")
+    # Its own id may have been decided as invalid; what is replayed is to be decided anew.
+    headers = [pair for pair in read_headers(row["headers"]) if pair[0] != "ce_id"]
+    headers.append(("ce_id", str(uuid7()).encode()))
+    (error,) = await publish_all(
+        broker, [(row["origin"], bytes(row["key"] or b""), bytes(row["value"] or b""), headers)]
+    )
+    if error is not None:
+        raise RefusedError(f"dead letter {id_}: the broker did not take it: {error!r}")
+    await resolve_letter(pool, id_, "replayed", f"replayed by {by}", now=SystemClock().now())
 
 
 async def resolve_letter(pool: Pool, id_: UUID, state: str, reason: str, *, now: datetime) -> bool:
