@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,7 +21,7 @@ from services.platform.kafka import make_broker, publish_all
 from services.platform.postgres import Pool
 from services.platform.published import publish
 from services.platform.settings import Settings
-from services.playbooks.stored import read_wordings
+from services.playbooks.stored import Wordings, read_wordings
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 Sent = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
@@ -31,9 +32,15 @@ def settings(database: str, kafka: str, namespace: Namespace = Namespace.ACTUAL,
     return Settings(database=database, kafka=kafka, embedded_broker=embedded, namespace=namespace)
 
 
+@cache
+def shipped() -> Wordings:
+    """Read and check the shipped plans, once."""
+    return read_wordings(PLAYBOOKS)
+
+
 async def publish_shipped(pool: Pool) -> None:
     """Put the shipped plans into force."""
-    wordings = read_wordings(PLAYBOOKS)
+    wordings = shipped()
     await publish(pool, wordings.plans, wordings.directory)
 
 
