@@ -90,6 +90,7 @@ async def play(runtime: Runtime, scenario: Scenario, chosen: Run, watch: Watch, 
                 hold=chosen.hold,
             )
             switchboard.is_ours = controller.owns
+            switchboard.scene_of = controller.scene_of
             if chosen.hold:
                 aside.print(f"The drill is held at STARTEX; it begins with: muster drill start {controller.row.id}")
             return controller.row.id, await controller.run(stop)
@@ -160,8 +161,9 @@ def _simulate(
         stop_within=0,
     )
     player = SimulatedDepartment(
-        behave_of(rule, scenario.models, chosen.seed),
+        behave_of(rule, scenario.models),
         seed=chosen.seed,
+        scene_of=lambda incident_id: switchboard.scene_of(incident_id),
         speed=chosen.speed,
         sleep=conduct.sleep,
         declines_because=rule.declines_because.en if rule.declines_because else NO_CREW,

@@ -153,7 +153,7 @@ def _draw_assumed(behaviour: Behaviour, seed: int, department: str, task: str) -
 
 def _draw_scripted(scenario: Scenario, default: ParticipantRule, seed: int, department: str, task: str) -> Course:
     rule = scenario.participants.get(department) or default.model_copy(update={"department": department})
-    return draw_course(behave_of(rule, scenario.models, seed)(task), seed, department, task)
+    return draw_course(behave_of(rule, scenario.models)(task, seed), seed, department, task)
 
 
 def _assumptions(scene: _Scene, confirm_after: timedelta) -> dict[str, Any]:

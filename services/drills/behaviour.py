@@ -1,7 +1,8 @@
 """How simulated people behave: values, and draws that depend on nothing but seed, department and task.
 
 A simulated department behaves the same for the same seed, department and task, whenever and in whatever order its
-orders arrive, on the wire or on a virtual clock: all it will do is drawn beforehand, as a `Course`.
+orders arrive, on the wire or on a virtual clock: all it will do is drawn beforehand, as a `Course`. Each incident of a
+drill is a scene with a seed of its own: eight answers that chance was asked for once would pass for eight observations.
 """
 
 import math
@@ -13,6 +14,7 @@ from schemas.drill import Pace, ParticipantRule
 
 Z_90 = 1.2815515655446004
 """The standard normal distribution's ninth decile."""
+SEED_BITS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,11 @@ def draw_course(behaviour: Behaviour, seed: int, department: str, task: str) -> 
         blocked_after=blocked_at * work_for if blocks < behaviour.block else None,
         resolve_after=resolve_after,
     )
+
+
+def seed_in(seed: int, scene: str) -> int:
+    """Give the seed of a scene, named by the inject that opened it; the first one's, ``""``, is the drill's own."""
+    return random.Random(f"{seed}:{scene}").getrandbits(SEED_BITS) if scene else seed  # noqa: S311 (no secret)
 
 
 def behaviour_of(rule: ParticipantRule, task: str) -> Behaviour:

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from schemas.base import Text
 from schemas.vocabulary import Status
-from services.drills.behaviour import Behaviour, draw_course
+from services.drills.behaviour import Behaviour, draw_course, seed_in
 from services.platform.errors import RefusedError
 
 Sleep = Callable[[float], Awaitable[None]]
-Behave = Callable[[str], Behaviour]
-"""How a department treats a task, by the task's id."""
+Behave = Callable[[str, int], Behaviour]
+"""How a department treats a task, by the task's id and the scene's seed."""
 
 NO_CREW = "simulated: no crew is free"
 OBSTRUCTED = "simulated: the way is obstructed"
@@ -28,6 +28,10 @@ class Order(Protocol):
     @property
     def id(self) -> UUID:
         """The assignment's id."""
+
+    @property
+    def incident_id(self) -> UUID:
+        """The incident it belongs to."""
 
     @property
     def status(self) -> Status:
@@ -75,7 +79,8 @@ class Order(Protocol):
 class SimulatedDepartment:
     """Plays a department in an exercise; give ``handle`` to whatever receives its orders.
 
-    ``behave`` is one behaviour for all tasks, or a function from a task to its own. ``speed`` divides every delay;
+    ``behave`` is one behaviour for all tasks, or a function from a task to its own. ``scene_of`` names the scene that
+    an incident is, whose draws are its own (see `services.drills.behaviour`). ``speed`` divides every delay;
     the clock that ``answered_at`` goes by should run as fast. ``declines_because`` and ``obstacle`` are what it says
     when it declines and when it is held up. Raises ValueError for a speed that is not above 0.
     """
@@ -85,6 +90,7 @@ class SimulatedDepartment:
         behave: Behaviour | Behave,
         *,
         seed: int = 0,
+        scene_of: Callable[[UUID], str] = lambda _: "",
         speed: float = 1.0,
         sleep: Sleep = asyncio.sleep,
         by: str = "simulated",
@@ -95,6 +101,7 @@ class SimulatedDepartment:
             raise ValueError("speed: must be a number above 0")
         self._behave = behave
         self._seed = seed
+        self._scene_of = scene_of
         self._speed = speed
         self._sleep = sleep
         self._by = by
@@ -110,8 +117,9 @@ class SimulatedDepartment:
             raise RefusedError(
                 f"order {order.id}: is {order.status.value}; only exercises are answered by a simulation"
             )
-        behaviour = self._behave if isinstance(self._behave, Behaviour) else self._behave(order.task)
-        course = draw_course(behaviour, self._seed, order.department, order.task)
+        seed = seed_in(self._seed, self._scene_of(order.incident_id))
+        behaviour = self._behave if isinstance(self._behave, Behaviour) else self._behave(order.task, seed)
+        course = draw_course(behaviour, seed, order.department, order.task)
         if course.is_silent:
             return
         await self._wait(course.answer_after)

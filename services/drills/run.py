@@ -14,7 +14,7 @@ import asyncpg
 from uuid_utils.compat import uuid7
 
 from schemas.command import CommandBase, ResolveObstacle, TakeObstacle
-from schemas.drill import DutyOfficer, InjectRule
+from schemas.drill import DutyOfficer, InjectKind, InjectRule
 from schemas.vocabulary import AssignmentState, Namespace
 from services.domain.incident import Phase
 from services.drills.closing import Closing
@@ -139,6 +139,12 @@ class Controller:
     def owns(self, incident_id: UUID) -> bool:
         """Say whether an incident is one of this drill's."""
         return incident_id in self._effects.incidents.values()
+
+    def scene_of(self, incident_id: UUID) -> str:
+        """Name the inject that opened an incident; empty for the document's first."""
+        first, *_ = (inject.id for inject in self.row.document.injects if inject.kind is InjectKind.INCIDENT)
+        opened = next((inject for inject, id_ in self._effects.incidents.items() if id_ == incident_id), first)
+        return "" if opened == first else opened
 
     @property
     def _incidents(self) -> list[UUID]:

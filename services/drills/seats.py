@@ -40,14 +40,14 @@ def simulated_tasks(scenario: Scenario, seats: Mapping[str, Seat]) -> dict[str, 
     }
 
 
-def behave_of(rule: ParticipantRule, models: Mapping[str, ResponseModel], seed: int) -> Behave:
+def behave_of(rule: ParticipantRule, models: Mapping[str, ResponseModel]) -> Behave:
     """Give how a participant treats each task: by its paces, or as its response model draws; scripted is certain."""
     if rule.model is None:
-        return partial(behaviour_of, rule)
-    return partial(_modelled, rule, models[rule.model], seed)
+        return lambda task, _: behaviour_of(rule, task)
+    return partial(_modelled, rule, models[rule.model])
 
 
-def _modelled(rule: ParticipantRule, model: ResponseModel, seed: int, task: str) -> Behaviour:
+def _modelled(rule: ParticipantRule, model: ResponseModel, task: str, seed: int) -> Behaviour:
     scripted = behaviour_of(rule, task)
     course = course_from(model, seed, rule.department, task, work_otherwise=scripted.work_median)
     return replace(

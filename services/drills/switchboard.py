@@ -51,6 +51,8 @@ class Switchboard:
         self.is_ours: Callable[[UUID], bool] = lambda _: False
         """Says whether an incident is the drill's; none is before STARTEX. A broker that begins anew gets the last
         hour's orders again, and beside a drill there may be other exercises: nobody here answers for those."""
+        self.scene_of: Callable[[UUID], str] = lambda _: ""
+        """Names the inject that opened an incident; empty for the drill's first."""
 
     async def mend(self) -> None:
         """End every outage."""

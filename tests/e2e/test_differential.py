@@ -163,7 +163,7 @@ def setting_of(scenario: Scenario, reported_at: datetime, *, later: float = 0.0)
 
     def draw(seed: int, department: str, task: str) -> Course:
         rule = scenario.participants[department]
-        course = draw_course(behave_of(rule, scenario.models, seed)(task), seed, department, task)
+        course = draw_course(behave_of(rule, scenario.models)(task, seed), seed, department, task)
         return replace(course, answer_after=max(0.0, course.answer_after + later))
 
     (plan,) = (plan for plan in plans if plan.id == PLAN)

@@ -8,7 +8,7 @@ import pytest
 from schemas.acknowledgement import Acknowledgement
 from schemas.vocabulary import Answer, Status
 from services.departments import Department, Order
-from services.drills.behaviour import Behaviour, draw_course
+from services.drills.behaviour import Behaviour, draw_course, seed_in
 from services.drills.participant import Behave, SimulatedDepartment
 from services.platform.errors import RefusedError
 from tests.services.test_departments_world import EXERCISE, MemoryWorld, give, heard, order, running, until, words
@@ -110,10 +110,33 @@ async def test_it_declines_and_is_held_up_in_the_words_it_was_given() -> None:
 
 
 async def test_it_may_behave_differently_in_each_task() -> None:
-    def behave(task: str) -> Behaviour:
+    def behave(task: str, _: int) -> Behaviour:
         return Behaviour(decline=float(task == "close-road"))
 
     assert (await played(behave))[0] == ["deliver", "decline"]
+
+
+async def test_each_incident_is_a_scene_with_draws_of_its_own() -> None:
+    waited = []
+    for scene in ("", "second", "third"):
+        world, sleeps = MemoryWorld(), Sleeps()
+        department = joined(world)
+        simulated = SimulatedDepartment(QUICK, seed=1, scene_of=lambda _, scene=scene: scene, sleep=sleeps)  # type: ignore[misc]
+        done = asyncio.Event()
+
+        @department.on_order
+        async def handle(order: Order, simulated: SimulatedDepartment = simulated, done: asyncio.Event = done) -> None:
+            await simulated.handle(order)
+            done.set()
+
+        async with running(department):
+            await give(world, order("police"))
+            await asyncio.wait_for(done.wait(), 10)
+        waited.append(sleeps.seconds[0])
+    assert waited == [
+        draw_course(QUICK, seed_in(1, scene), "police", "close-road").answer_after for scene in ("", "second", "third")
+    ]
+    assert len(set(waited)) == 3
 
 
 async def test_a_real_order_is_never_answered_by_a_simulation() -> None:
