@@ -24,7 +24,11 @@ _CHUNK = 5_000
 """Rows written in one statement."""
 _SHARED = frozenset({"directories", "plans"})
 _OF_INCIDENT = frozenset({"activations", "assignments", "obstacles", "timeline"})
-_OF_DRILL = frozenset({"drill_pauses", "drill_controls", "drill_injects", "corrections", "improvements"})
+_OF_DRILL = frozenset(
+    {"drill_pauses", "drill_controls", "drill_injects", "corrections", "improvements", "drill_ratings"}
+)
+_NOT_TOLD = ("xid", "seq")
+"""Columns that say where a row stands in one database; another gives its own."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -82,6 +86,7 @@ async def _insert(connection: Connection, bundle: Bundle, table: str, rows: list
             "SELECT column_name FROM information_schema.columns"
             " WHERE table_schema = current_schema() AND table_name = $1",
             table,
+            _NOT_TOLD,
         )
     }
     if any(not columns.issuperset(row) for row in rows):

@@ -1,6 +1,5 @@
 """What has become of incidents, read from the record: the minimum a sender or a script asks for."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +14,7 @@ from schemas.vocabulary import Namespace, Status
 from services.domain.incident import Activation, Assignment, Incident, Obstacle
 from services.platform.asof import load_as_of
 from services.platform.decider import statuses
+from services.platform.entries import entry_of
 from services.platform.records import load
 
 TIMELINE_AT_MOST = 1_000
@@ -117,7 +117,7 @@ async def show_incident(
         if Namespace.of(incident.status) is not namespace:
             return None
         newest = await connection.fetch(_TIMELINE, incident_id, TIMELINE_AT_MOST)
-        return _view(incident, [_entry(row) for row in newest])
+        return _view(incident, [entry_of(row) for row in newest])
 
 
 def _waiting(incident_id: UUID, row: asyncpg.Record) -> IncidentView:
@@ -147,7 +147,3 @@ def _view(incident: Incident, timeline: Sequence[TimelineEntry], as_of: datetime
         timeline=list(timeline),
         as_of=as_of,
     )
-
-
-def _entry(row: asyncpg.Record) -> TimelineEntry:
-    return TimelineEntry(**{**row, "detail": json.loads(row["detail"])})

@@ -20,6 +20,7 @@ from schemas.vocabulary import ActivationState, AssignmentState, EscalationStep
 from services.domain.deadlines import settle_ladder
 from services.domain.decision import Commanded, Outcome, Reported
 from services.domain.incident import Activation, Assignment, Deadline, Incident, Obstacle, Phase
+from services.platform.entries import entry_of
 from services.domain.reports import merge
 from services.platform.inputs import Input, read_inputs
 from services.platform.postgres import Connection
@@ -67,13 +68,13 @@ async def load_as_of(connection: Connection, incident_id: UUID, at: datetime) ->
         raise ValueError("at must carry its offset")
     now = (await load(connection, [incident_id])).get(incident_id)
     found = await connection.fetch(
-        "SELECT * FROM timeline WHERE incident_id = $1 AND recorded_at <= $2 ORDER BY recorded_at, entry_id",
+        "SELECT * FROM timeline WHERE incident_id = $1 AND recorded_at <= $2 ORDER BY recorded_at, seq",
         incident_id,
         at,
     )
     if now is None or not found:
         return None
-    entries = [TimelineEntry(**{**row, "detail": json.loads(row["detail"])}) for row in found]
+    entries = [entry_of(row) for row in found]
     return Known(fold(now, entries, await read_inputs(connection, incident_id, at)), tuple(entries))
 
 

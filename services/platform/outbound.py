@@ -27,6 +27,7 @@ from schemas.timeline import TimelineEntry
 from schemas.topics import TIMELINES, topic_name
 from schemas.vocabulary import Namespace, Status
 from services.platform.decider import statuses
+from services.platform.entries import entry_of
 from services.platform.errors import ConfigurationError, MusterError, RefusedError
 from services.platform.kafka import Received, Record
 from services.platform.logs import get_logger
@@ -221,7 +222,7 @@ class Alarms:
                 _log.warning("failed calls not looked at", error=repr(error))
                 continue
             for row in rows:
-                await self._settle(TimelineEntry(**{**row, "detail": json.loads(row["detail"])}))
+                await self._settle(entry_of(row))
 
 
 def attach(runtime: Runtime, settings: WebhookSettings, participants: frozenset[str] = frozenset()) -> bool:

@@ -31,7 +31,14 @@ WITH behind AS (
     ON CONFLICT (id) DO UPDATE SET
         owner = excluded.owner, taken_at = excluded.taken_at, resolved_at = excluded.resolved_at
 ), into_timeline AS (
-    INSERT INTO timeline SELECT * FROM jsonb_populate_recordset(NULL::timeline, $6::jsonb)
+    INSERT INTO timeline (
+        entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
+        occurred_at, broker_at, recorded_at
+    )
+    SELECT
+        entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
+        occurred_at, broker_at, recorded_at
+    FROM jsonb_populate_recordset(NULL::timeline, $6::jsonb)
 ), into_openings AS (
     INSERT INTO openings SELECT * FROM jsonb_populate_recordset(NULL::openings, $8::jsonb)
     ON CONFLICT (group_key) DO UPDATE SET
