@@ -10,33 +10,71 @@ from schemas.vocabulary import Role
 from services.platform.access.principal import Principal
 from services.platform.problem import ProblemError
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
+CHANGE_FIRST = "password-change-needed"
+"""The kind of problem that a person with a one-time password is told of until it is changed."""
+
 
 class Access(Protocol):
-    """What the guard needs: ``app.state.access``."""
+    """What the guard and the routes need: ``app.state.access``."""
 
     async def identify(self, request: Request) -> Principal | None:
-        """Say who asks, by session cookie or bearer token; None for nobody. Raises `ProblemError` for a bad token."""
+        """Say who asks, by session cookie or bearer token; None for nobody.
+
+        Raises `ProblemError` for a bad token, and for an unsafe request of a session that may be forged.
+        """
+        ...
+
+    async def note(
+        self,
+        caller: Principal | None,
+        action: str,
+        target: str | None = None,
+        *,
+        outcome: str = "done",
+        request: Request | None = None,
+        **detail: Any,
+    ) -> None:
+        """Put on the audit what somebody did."""
+        ...
+
+    async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
+        """Put on the audit what somebody was kept from."""
         ...
 
 
 @dataclass(frozen=True)
 class Allow:
-    """Lets callers with one of the roles pass and gives the route its `Principal`; no roles: whoever is known."""
+    """Lets callers with one of the roles pass and gives the route its `Principal`; no roles: whoever is known.
+
+    ``reporting`` lets tokens pass that may report. ``pending`` lets a person pass who must change the password.
+    """
 
     roles: frozenset[Role]
+    reporting: bool = False
+    pending: bool = False
 
     async def __call__(self, request: Request) -> Principal:
         """Identify the caller, or stop the request with 401 or 403."""
         access: Access = request.app.state.access
-        caller = await access.identify(request)
+        caller: Principal | None = None
+        try:
+            caller = await access.identify(request)
+            return self._admit(caller)
+        except ProblemError as problem:
+            if request.method not in SAFE:
+                await access.refused(request, caller, problem)
+            raise
+
+    def _admit(self, caller: Principal | None) -> Principal:
         if caller is None:
-            raise ProblemError(
-                HTTPStatus.UNAUTHORIZED,
-                "sign in, or send a token as `Authorization: Bearer ...`",
-                kind="not-signed-in",
-                headers={"WWW-Authenticate": "Bearer"},
+            raise unauthorized("sign in, or send a token as `Authorization: Bearer ...`", "not-signed-in")
+        if caller.must_change and not self.pending:
+            raise unauthorized(
+                "the password is a one-time one; change it first with POST /v1/session/password", CHANGE_FIRST
             )
-        if self.roles and not self.roles & caller.roles:
+        if self.roles and not self.roles & caller.roles and not (self.reporting and caller.may_report):
             wanted = " or ".join(sorted(role.value for role in self.roles))
             raise ProblemError(HTTPStatus.FORBIDDEN, f"this takes the role {wanted}", kind="not-allowed")
         return caller
@@ -50,9 +88,14 @@ class Everyone:
         """Let everyone pass."""
 
 
-def allow(*roles: Role) -> Any:
+def unauthorized(detail: str, kind: str) -> ProblemError:
+    """Say that who asks is not known well enough (RFC 9110, 15.5.2, wants the header)."""
+    return ProblemError(HTTPStatus.UNAUTHORIZED, detail, kind=kind, headers={"WWW-Authenticate": "Bearer"})
+
+
+def allow(*roles: Role, reporting: bool = False, pending: bool = False) -> Any:
     """Let only callers with one of these roles through; without roles, whoever is known. Goes into ``Annotated``."""
-    return Depends(Allow(frozenset(roles)))
+    return Depends(Allow(frozenset(roles), reporting, pending))
 
 
 def everyone() -> Any:

@@ -7,6 +7,8 @@ from schemas.vocabulary import Role
 
 STAFF = frozenset(Role) - {Role.DEPARTMENT}
 """Roles that see every incident; a department's member sees those that its department has an order in."""
+REPORT = "report"
+"""The scope of a token that may report incidents and do nothing else, for feeds and sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,9 @@ class Principal:
     """One who asks, as identified by the server. ``name`` is what goes on record as ``by``.
 
     ``departments`` are those it may read and answer for. ``session`` is set for a person's browser session, whose
-    unsafe requests must carry ``csrf``; None for a token.
+    unsafe requests must carry ``csrf``; None for a token. ``may_report`` is for tokens that may report incidents
+    without being a duty officer's. ``must_change``: the password is a one-time one, and nothing else can be done
+    before it was changed.
     """
 
     id: UUID
@@ -23,6 +27,8 @@ class Principal:
     departments: frozenset[str] = frozenset()
     session: UUID | None = None
     csrf: str | None = None
+    may_report: bool = False
+    must_change: bool = False
 
     @property
     def is_staff(self) -> bool:

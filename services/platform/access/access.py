@@ -1,0 +1,169 @@
+"""Who asks and what becomes known of it: sessions, tokens, people, lock-out and the audit behind one door."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+
+from services.platform.access.audit import Audit
+from services.platform.access.cookies import (
+    answer_with_cookie,
+    can_answer_with_cookie,
+    is_secure,
+    read_cookie,
+    write_cookie,
+)
+from services.platform.access.guard import SAFE, unauthorized
+from services.platform.access.lockout import Lockout
+from services.platform.access.oidc import Provider
+from services.platform.access.origin import check_forgery
+from services.platform.access.passwords import Passwords
+from services.platform.access.people import People
+from services.platform.access.principal import Principal
+from services.platform.access.sessions import Sessions, StaleTokenError
+from services.platform.access.settings import AccessSettings
+from services.platform.access.tokens import Tokens
+from services.platform.access.trickle import Trickle
+from services.platform.clock import Clock, SystemClock
+from services.platform.postgres import Pool
+from services.platform.problem import ProblemError
+
+REFUSALS = 60
+REFUSALS_WITHIN = timedelta(minutes=1)
+"""How many refusals of unknown callers go on the audit in how long; more of them are counted only."""
+_CALLER = "muster-caller"
+_SUSPECT = "muster-suspect"
+"""Where in a request's scope stands who asks, and who would be asking if the request isn't forged."""
+
+
+class Access:
+    """Implements `services.platform.access.guard.Access`. ``pool`` connects as the tables' owner."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        settings: AccessSettings | None = None,
+        *,
+        provider: Provider | None = None,
+        clock: Clock | None = None,
+        passwords: Passwords | None = None,
+    ) -> None:
+        self.pool = pool
+        self.settings = settings or AccessSettings()
+        self.clock = clock or SystemClock()
+        self.people = People(pool)
+        self.sessions = Sessions(pool, self.settings)
+        self.tokens = Tokens(pool)
+        self.lockout = Lockout(pool)
+        self.audit = Audit(pool)
+        self.passwords = passwords or Passwords()
+        self.provider = provider
+        self._strangers = Trickle(REFUSALS, REFUSALS_WITHIN)
+
+    def now(self) -> datetime:
+        """Tell the time."""
+        return self.clock.now()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self.provider is not None:
+            await self.provider.close()
+        await self.pool.close()
+
+    async def identify(self, request: Request) -> Principal | None:
+        """Say who asks; raises `ProblemError` for a bad token and for what may be a forged request."""
+        if _CALLER in request.scope:
+            known: Principal | None = request.scope[_CALLER]
+            return known
+        authorization = request.headers.get("authorization")
+        caller: Principal | None
+        if authorization is not None:
+            caller = await self._by_token(authorization)
+        else:
+            caller = await self._by_cookie(request)
+            if caller is not None and request.method not in SAFE:
+                request.scope[_SUSPECT] = caller
+                check_forgery(request, caller, self.settings.public_url)
+        request.scope[_CALLER] = caller
+        return caller
+
+    async def is_alive(self, caller: Principal) -> bool:
+        """Say whether who asked a while ago may still be answered: for a stream, every minute or so.
+
+        It counts as a use, so that a screen that only looks isn't signed out.
+        """
+        if caller.session is not None:
+            return await self.sessions.is_alive(caller.session, self.now())
+        return await self.tokens.is_alive(caller.id, self.now())
+
+    async def note(
+        self,
+        caller: Principal | None,
+        action: str,
+        target: str | None = None,
+        *,
+        outcome: str = "done",
+        request: Request | None = None,
+        **detail: Any,
+    ) -> None:
+        """Put on the audit what somebody did; never with a secret in the detail."""
+        await self.audit.note(
+            self.now(),
+            action,
+            by=None if caller is None else caller.name,
+            by_id=None if caller is None else caller.id,
+            target=target,
+            outcome=outcome,
+            address=None if request is None else address_of(request),
+            detail=detail,
+        )
+
+    async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
+        """Put on the audit what somebody was kept from; of strangers only so many a minute, and how many more."""
+        caller = caller or request.scope.get(_SUSPECT)
+        detail: dict[str, Any] = {"why": problem.detail}
+        if caller is None:
+            unsaid = self._strangers.take(self.now())
+            if unsaid is None:
+                return
+            if unsaid:
+                detail["others_before"] = unsaid
+        where = f"{request.method} {request.scope.get('root_path', '')}{_path(request)}"
+        await self.note(caller, "refused", where, outcome=problem.kind or "refused", request=request, **detail)
+
+    def cookie(self, request: Request, token: str) -> str:
+        """Write the Set-Cookie header of a session's token."""
+        secure = is_secure(request, self.settings.public_url)
+        return write_cookie(token, secure=secure, lasts=self.settings.session_lifetime)
+
+    async def _by_token(self, authorization: str) -> Principal:
+        scheme, _, text = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise unauthorized("Authorization: send `Bearer` and a token", "bad-token")
+        return await self.tokens.find(text.strip(), self.now())
+
+    async def _by_cookie(self, request: Request) -> Principal | None:
+        token = read_cookie(request)
+        if token is None:
+            return None
+        may_rotate = can_answer_with_cookie(request.scope)
+        try:
+            found = await self.sessions.find(token, self.now(), may_rotate=may_rotate)
+        except StaleTokenError as error:
+            await self.note(error.caller, "session.end", outcome="stale-token", request=request, why=str(error))
+            return None
+        if found is None:
+            return None
+        if found.token is not None:
+            answer_with_cookie(request.scope, self.cookie(request, found.token))
+        return found.caller
+
+
+def address_of(request: Request) -> str:
+    """Say where a request comes from, as far as the server knows."""
+    return request.client.host if request.client else "unknown"
+
+
+def _path(request: Request) -> str:
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", ""))
