@@ -44,7 +44,7 @@ class AnswerIn(BaseModel):
 
     ``reason`` says why it is declined, blocked, failed or delegated; ``obstacle`` is another name for it when blocked.
     ``to`` is the department delegated to. ``occurred_at`` is for an answer that had to wait for a connection, by the
-    wall clock; absent it is now.
+    clock that the stream tells; absent it is now.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -137,7 +137,7 @@ def _read(row: asyncpg.Record, found: Mapping[str, Any], caller: Principal, worl
             status=row["status"],
             department=row["department"],
             answer=said.answer,
-            answered_at=now if said.occurred_at is None else min(world.clock.at(said.occurred_at), now),
+            answered_at=now if said.occurred_at is None else min(said.occurred_at, now),
             by=caller.name,
             note=said.note,
             reason=said.reason or said.obstacle,

@@ -1,5 +1,8 @@
 """What would happen if this were reported: the plans that would answer, and who would be told what by when."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Protocol
@@ -13,6 +16,8 @@ from schemas.envelope import explain
 from schemas.incident import IncidentReport
 from schemas.vocabulary import MessageType, Namespace, Role
 from services.console.world import World
+from services.domain.matching import Answers
+from services.domain.plan import Plan
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
 from services.platform.body import JSON, XML, MalformedError, read_body, read_object
@@ -23,6 +28,7 @@ from services.playbooks.explain import Explanation
 from services.playbooks.explain import explain as explain_report
 
 _S = HTTPStatus
+_PARAMETER = re.compile(r"\bparameters\.(\w+)")
 
 
 class ReadCap(Protocol):
@@ -36,11 +42,13 @@ class Preview(BaseModel):
     """The report as it would be taken in, and every published plan's answer, those that would answer first.
 
     ``plans`` is what `muster plan explain` says. ``departments`` gives the titles of those that would be told.
+    ``asks`` names the parameters that the answering plans decide by, so that a reporter can be asked for them.
     """
 
     incident: IncidentReport
     plans: list[Explanation]
     departments: dict[str, Text]
+    asks: list[str]
 
 
 def add_preview(app: FastAPI, world: World, read_cap: ReadCap) -> None:
@@ -84,7 +92,18 @@ def add_preview(app: FastAPI, world: World, read_cap: ReadCap) -> None:
             incident=report,
             plans=plans,
             departments={name: known[name].title for name in sorted(named) if name in known},
+            asks=_asks(playbook.published.by_id[plan.plan] for plan in plans if plan.answers is not Answers.NO),
         )
+
+
+def _asks(plans: Iterable[Plan]) -> list[str]:
+    """Count in how many conditions each parameter is read; the one that decides most comes first."""
+    read: Counter[str] = Counter()
+    for plan in plans:
+        holders = (plan.match, *plan.levels, *plan.tasks.values(), *plan.calls)
+        for condition in (holder.when for holder in holders if holder.when is not None):
+            read.update(set(_PARAMETER.findall(condition.source)))
+    return [name for name, _ in sorted(read.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def _is_json(content_type: str) -> bool:

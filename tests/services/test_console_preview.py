@@ -81,6 +81,7 @@ async def test_a_preview_says_what_plan_explain_says_and_stores_nothing(
     cordon = next(told for told in answering[0]["told"] if told["task"] == "isolate")
     assert (cordon["department"], cordon["answer_within"]) == ("police", "1m")
     assert preview["departments"]["police"] == {"en": "Public Security Bureau", "zh": "市公安局"}
+    assert preview["asks"][:2] == ["deaths", "quantity_t"]
     for table in ("reports", "incidents", "outbox", "timeline", "dead_letters"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608 - the test's own words
 
