@@ -1,14 +1,17 @@
 """``muster drill``: exercise the plans on the real services with simulated departments, and read the reports back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import asyncpg
 import typer
+from uuid_utils.compat import uuid7
 
 from schemas.drill import MAX_SPEED
 from schemas.vocabulary import Namespace
@@ -20,9 +23,12 @@ from services.cli.plan import load_folder
 from services.cli.processes import ATTACH, make_runtime
 from services.cli.servers import DATA
 from services.cli.up import prepare, start_servers
+from services.domain.directory import Directory
+from services.domain.plan import Plan
+from services.drills.control import are_followers
 from services.drills.live import Screen
+from services.drills.reading import read_report
 from services.drills.record import Ending, list_drills
-from services.drills.report import read_report
 from services.drills.scenario import Scenario, load_scenario
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
@@ -50,6 +56,10 @@ async def run_drill(
     seed: Annotated[int, typer.Option(help="The same seed makes the departments decide the same.")] = 1,
     hold: Annotated[bool, typer.Option("--hold", help="Stand still at STARTEX until `muster drill start`.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds that real departments are waited for.")] = 15.0,
+    announced: Annotated[
+        bool | None, typer.Option("--announced/--unannounced", help="Whether its players knew; else as in the file.")
+    ] = None,
+    drill_id: Annotated[UUID | None, typer.Option("--id", help="The id it goes on record by.", hidden=True)] = None,
     report: Reports = None,
     kafka: Kafka = None,
     database: Database = None,
@@ -58,7 +68,7 @@ async def run_drill(
     as_json: JsonFlag = False,
 ) -> None:
     """Play a drill and print its report. An objective that isn't met is a finding of the drill, not a failure."""
-    scenario = _load(file, playbooks)
+    scenario = _load(file, *load_folder(playbooks))
     configure_logging(form="console" if aside.is_terminal else "json", level="error")
     async with AsyncExitStack() as stack:
         aside.print("Starting broker, database and services ...", style="dim")
@@ -66,13 +76,21 @@ async def run_drill(
         pace = speed or float(scenario.document.speed)
         # Until STARTEX, when the controller starts it, the exercise's clock shows what the wall's does.
         clocked = {"namespace": Namespace.EXERCISE, "clock_start": datetime.now(UTC) + NOT_YET, "clock_speed": pace}
-        # What the drill kills runs as a process of its own.
-        kept = tuple(name for name in ATTACH if name not in lost_services(scenario))
+        # What the drill kills runs as a process of its own; what runs already and goes by its clock is not run twice.
+        followed = await _is_followed(configured.database)
+        kept = () if followed else tuple(name for name in ATTACH if name not in lost_services(scenario))
         runtime = await make_runtime(configured.model_copy(update=clocked), "drill", kept)
-        await prepare(runtime, playbooks)
+        if followed:
+            # It is played with what is in force there, which need not be what this folder holds.
+            playbook = await runtime.playbook.current()
+            scenario = _load(file, list(playbook.published.by_id.values()), playbook.directory)
+        else:
+            await prepare(runtime, playbooks)
+        if announced is not None:
+            scenario = replace(scenario, document=scenario.document.model_copy(update={"announced": announced}))
         addresses = remember(data_dir, configured)
         stack.callback(partial(addresses.unlink, missing_ok=True))
-        chosen = Run(seed, pace, wait, hold)
+        chosen = Run(seed, pace, wait, hold, followed, drill_id or uuid7())
         with Screen(scenario.document, pace, aside) as screen:
             drill_id, ending = await play(runtime, scenario, chosen, screen.show, data_dir / "services")
         pool = await connect(configured.database, size=2)
@@ -85,8 +103,15 @@ async def run_drill(
         raise typer.Exit(STOPPED)
 
 
-def _load(file: Path, playbooks: Path) -> Scenario:
-    plans, directory = load_folder(playbooks)
+async def _is_followed(database: str) -> bool:
+    pool = await connect(database, size=1)
+    try:
+        return await are_followers(pool)
+    finally:
+        await pool.close()
+
+
+def _load(file: Path, plans: Sequence[Plan], directory: Directory) -> Scenario:
     try:
         return load_scenario(file, plans, directory)
     except PlaybookError as error:

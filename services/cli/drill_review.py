@@ -27,8 +27,9 @@ from services.drills.evaluation import evaluate
 from services.drills.export import gather, write_tables
 from services.drills.html import render
 from services.drills.importing import import_bundle
+from services.drills.reading import read_report
 from services.drills.record import DrillError, DrillRow, read_drill
-from services.drills.report import Report, read_report
+from services.drills.report import Report
 from services.drills.table import as_json as figures
 from services.drills.table import print_report
 from services.platform.migrations import migrate

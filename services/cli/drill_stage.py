@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from uuid_utils.compat import uuid7
 
 from schemas.drill import InjectKind, Service
 from services.cli.output import aside
@@ -23,7 +24,7 @@ from services.drills.conduct import Conduct
 from services.drills.effects import Stage
 from services.drills.losses import ServiceProcess
 from services.drills.participant import NO_CREW, OBSTRUCTED, SimulatedDepartment
-from services.drills.record import DrillError, Ending, Seat
+from services.drills.record import DrillError, Ending, Seat, sql
 from services.drills.roll_call import listening
 from services.drills.run import Controller, Watch
 from services.drills.scenario import Scenario
@@ -43,14 +44,23 @@ LEADS = (8.0, 16.0, 32.0)
 """Wall seconds from agreeing on STARTEX with processes of their own to STARTEX; the next when they took longer."""
 
 
+KNOWN_BEFORE = timedelta(seconds=1)
+"""How long before STARTEX the processes that take on a drill's clock are told of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one run differs from another of the same drill. ``wait`` is how long (s) real departments are awaited."""
+    """How one run differs from another of the same drill. ``wait`` is how long (s) real departments are awaited.
+
+    ``followed``: the exercise's services run already and take on the drill's clock. ``drill_id``: the drill's own.
+    """
 
     seed: int
     speed: float
     wait: float = 15.0
     hold: bool = False
+    followed: bool = False
+    drill_id: UUID = field(default_factory=uuid7)
 
 
 def lost_services(scenario: Scenario) -> list[Service]:
@@ -63,7 +73,7 @@ def lost_services(scenario: Scenario) -> list[Service]:
 async def play(runtime: Runtime, scenario: Scenario, chosen: Run, watch: Watch, logs: Path) -> tuple[UUID, Ending]:
     """Play a drill on a runtime that is not started yet; ``logs`` is for the services that are killed."""
     stop = asyncio.Event()
-    async with _alone(runtime.pool):
+    async with _alone(runtime.pool, chosen.drill_id):
         await runtime.watch.prepare()  # the topics, so that departments can listen before STARTEX
         seats = await _seats(runtime, scenario, chosen.wait)
         switchboard = Switchboard(runtime, simulated_tasks(scenario, seats))
@@ -74,7 +84,7 @@ async def play(runtime: Runtime, scenario: Scenario, chosen: Run, watch: Watch, 
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(_at_work(runtime, switchboard, departments))
             await stack.enter_async_context(_interruptible(stop))
-            await _joined(runtime, alone=chosen.speed > 1)
+            await _joined(runtime, alone=chosen.speed > 1 and not chosen.followed)
             # Compiles the plans now, as any service that has run for a minute has done.
             await runtime.playbook.current()
             services, startex = await _start_services(stack, runtime.settings, scenario, chosen, logs)
@@ -87,7 +97,9 @@ async def play(runtime: Runtime, scenario: Scenario, chosen: Run, watch: Watch, 
                 stage=Stage(switchboard, conducts, services),
                 seats=seats,
                 startex=startex,
+                ahead=KNOWN_BEFORE if chosen.followed else timedelta(0),
                 hold=chosen.hold,
+                drill_id=chosen.drill_id,
             )
             switchboard.is_ours = controller.owns
             switchboard.scene_of = controller.scene_of
@@ -222,11 +234,12 @@ def _service(
 
 
 @asynccontextmanager
-async def _alone(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[None]:
+async def _alone(pool: "asyncpg.Pool[asyncpg.Record]", drill_id: UUID) -> AsyncIterator[None]:
     """Keep a second drill out: the services of two would share their groups and not their clock."""
     async with pool.acquire() as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('muster.drill'))"):
             raise DrillError("another drill runs on this database; wait for its end")
+        await connection.execute(sql("hold_drill"), drill_id)
         yield
 
 

@@ -31,9 +31,12 @@ TABLES = (
     "corrections",
     "improvements",
     "improvement_history",
+    "drill_ratings",
 )
 """In the order in which they can be written."""
-GROWING = frozenset({"corrections", "improvements", "improvement_history"})
+OPTIONAL = frozenset({"drill_ratings"})
+"""Tables that a file holds only where they have rows: an older Muster can read the others."""
+GROWING = frozenset({"corrections", "improvements", "improvement_history", "drill_ratings"})
 """Tables that go on growing after ENDEX; all others are the drill itself."""
 LARGEST = 1 << 30
 """Bytes that a bundle may unpack to."""
@@ -65,7 +68,7 @@ def pack(bundle: Bundle) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, text in {
             MANIFEST: json.dumps({**manifest, "digest": _digest_of(manifest)}, indent=1, sort_keys=True) + "\n",
-            **{_name(table): _text(bundle.rows.get(table, ())) for table in TABLES},
+            **{_name(table): _text(bundle.rows.get(table, ())) for table in _held(bundle)},
         }.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -74,23 +77,27 @@ def pack(bundle: Bundle) -> bytes:
     return out.getvalue()
 
 
-def unpack(path: Path) -> Bundle:
-    """Read a zip back; raises `DrillError` when it isn't one, is cut short, or isn't what its manifest says."""
+def unpack(path: Path, largest: int = LARGEST) -> Bundle:
+    """Read a zip back; raises `DrillError` when it isn't one, is cut short, or isn't what its manifest says.
+
+    ``largest``: bytes that it may unpack to.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
+            return _read(archive, path, largest)
     except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError) as error:
         _refuse(path, f"can't be read as a zip: {error}")
     except (ValueError, KeyError, TypeError) as error:
         _refuse(path, f"is not as Muster writes it: {error}")
 
 
-def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
+def _read(archive: zipfile.ZipFile, path: Path, largest: int) -> Bundle:
     entries = archive.infolist()
-    if sum(entry.file_size for entry in entries) > LARGEST:
-        _refuse(path, f"unpacks to more than {LARGEST >> 20} MiB")
+    if sum(entry.file_size for entry in entries) > largest:
+        _refuse(path, f"unpacks to more than {largest >> 20} MiB")
     names = sorted(entry.filename for entry in entries)
-    wanted = sorted([MANIFEST, *map(_name, TABLES)])
+    held = [table for table in TABLES if table not in OPTIONAL or _name(table) in names]
+    wanted = sorted([MANIFEST, *map(_name, held)])
     if names != wanted:
         odd = sorted(set(names) ^ set(wanted)) or ["a name twice"]
         _refuse(path, f"does not hold the files of a drill: {', '.join(odd[:3])}")
@@ -98,7 +105,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
     if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
         _refuse(path, f"is {manifest['format']} version {manifest['version']}; this Muster reads version {VERSION}")
     rows = {}
-    for table in TABLES:
+    for table in held:
         data = archive.read(_name(table))
         if hashlib.sha256(data).hexdigest() != manifest["files"][_name(table)]["sha256"]:
             _refuse(path, f"{_name(table)} is not what the manifest says; it was changed or damaged")
@@ -110,7 +117,8 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Bundle:
 
 
 def _manifest(bundle: Bundle) -> dict[str, Any]:
-    texts = {_name(table): (_text(bundle.rows.get(table, ())), len(bundle.rows.get(table, ()))) for table in TABLES}
+    held = {table: bundle.rows.get(table, ()) for table in _held(bundle)}
+    texts = {_name(table): (_text(rows), len(rows)) for table, rows in held.items()}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -120,6 +128,10 @@ def _manifest(bundle: Bundle) -> dict[str, Any]:
             for name, (text, count) in texts.items()
         },
     }
+
+
+def _held(bundle: Bundle) -> list[str]:
+    return [table for table in TABLES if table not in OPTIONAL or bundle.rows.get(table)]
 
 
 def _digest_of(manifest: Mapping[str, Any]) -> str:

@@ -30,8 +30,8 @@ from zlib import crc32
 from schemas.base import Text
 from schemas.drill import Segment
 from services.domain.segments import NEVER, Observation, Observations, Quantile, Summary, summarize
+from services.drills.reading import read_report
 from services.drills.record import DrillError, DrillRow, Ending, Pool
-from services.drills.report import read_report
 from services.drills.survival import (
     NO_CHANCE,
     RESAMPLES,

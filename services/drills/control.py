@@ -20,7 +20,7 @@ from services.platform.runtime import Runtime
 from services.platform.settings import Settings
 
 CHANNEL = "muster_drill"
-"""Notified when a drill's clock stops or goes on, and at its ENDEX."""
+"""Notified before a drill's STARTEX, when its clock stops or goes on, and after its ENDEX."""
 FOLLOW_EVERY = 5.0
 """Seconds between looks at the pauses, should a NOTIFY be missed."""
 TAKEN_WITHIN = 10.0
@@ -119,7 +119,7 @@ async def tell(pool: "Pool[asyncpg.Record]") -> None:
 
 
 def pausable(settings: Settings) -> Settings:
-    """Give an exercise's process a clock that can stand still; others keep theirs.
+    """Give an exercise's process a clock that can follow a drill's; others keep theirs.
 
     For ``muster serve`` and ``muster up``, before `make_runtime`; call `follow_pauses` on the runtime after it.
     """
@@ -129,27 +129,40 @@ def pausable(settings: Settings) -> Settings:
 
 
 def follow_pauses(runtime: Runtime) -> None:
-    """Let a process of the exercise namespace stand still while the drill under way does; before its start."""
+    """Let a process of the exercise namespace go by the clock of the drill under way; call it before the start.
+
+    It stands still with the drill. A process that `pausable` made also takes on the drill's start and speed, and goes
+    by the wall again after ENDEX; one that was given a clock keeps it.
+    """
     clock = runtime.clock
     if runtime.namespace is not Namespace.EXERCISE or not isinstance(clock, ScaledClock):
         return
-    follower = _Follower(runtime.pool, clock)
+    follower = _Follower(runtime.pool, clock, takes_on=clock.speed == 1 and clock.start <= datetime.now(UTC))
     runtime.every(follower.follow)
 
 
+async def are_followers(pool: "Pool[asyncpg.Record]") -> bool:
+    """Say whether processes serve the exercise that take on a drill's clock; then a drill needs none of its own."""
+    return bool(await pool.fetchval(sql("are_followers")))
+
+
 class _Follower:
-    def __init__(self, pool: "Pool[asyncpg.Record]", clock: ScaledClock) -> None:
+    def __init__(self, pool: "Pool[asyncpg.Record]", clock: ScaledClock, *, takes_on: bool) -> None:
         self._pool = pool
         self._clock = clock
+        self._takes_on = takes_on
+        self._own = (clock.start, clock.speed)
         self._news = asyncio.Event()
 
     async def follow(self) -> None:
-        """Take over the pauses of the drill under way; what was paused before this process began counts too."""
+        """Take over what the drill under way goes by; what was before this process began counts too."""
         while True:
             try:
                 async with self._pool.acquire() as connection:
                     await connection.add_listener(CHANNEL, self._heard)
                     try:
+                        if self._takes_on:
+                            await connection.execute(sql("be_follower"))
                         while True:
                             self._news.clear()
                             await self._look(connection)
@@ -162,7 +175,11 @@ class _Follower:
                 await asyncio.sleep(1)
 
     async def _look(self, connection: Any) -> None:
-        rows = await connection.fetch(sql("running_pauses"))
+        drill = await connection.fetchrow(sql("running_clock")) if self._takes_on else None
+        rows = await connection.fetch(sql("running_pauses"), drill["id"] if drill is not None else None)
+        start, speed = (drill["clock_start"], drill["speed"]) if drill is not None else self._own
+        # At once, with nothing awaited in between: nobody may read the one without the others.
+        self._clock.start, self._clock.speed = start, speed
         self._clock.pauses = tuple((row["since"], row["until"]) for row in rows)
 
     async def _rest(self) -> None:

@@ -2,7 +2,7 @@
 
 Objectives and the measurable items of AQ/T 9009-2015 are filled in from the timeline. The exercise evaluation guide
 follows HSEEP (2020): per objective its capability target, critical tasks and what was observed; rating, notes and
-signature are the evaluator's, and nothing here ever fills them in.
+signature are the evaluator's, and only what one has put on record stands there.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ RATINGS: Mapping[str, Text] = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What only an evaluator may fill in. It is made empty, and there is no code that fills it."""
+    """What only an evaluator may fill in: empty until one has put it on record, and nothing else fills it."""
 
     rating: str | None = None
     notes: str | None = None
@@ -75,4 +75,9 @@ def evaluate(report: Report) -> Evaluation:
 def _sheet(row: ObjectiveRow, report: Report, trail: Trail) -> Sheet:
     criterion = row.rule.criterion
     tasks = tuple(report.titles.any_task(task) for task in criterion.tasks)
-    return Sheet(row, trail.objective(criterion), tasks, Judgement())
+    return Sheet(row, trail.objective(criterion), tasks, _judgement(report, row.rule.id))
+
+
+def _judgement(report: Report, objective: str) -> Judgement:
+    said = report.ratings.get(objective)
+    return Judgement() if said is None else Judgement(said.rating, said.notes, said.by, said.recorded_at.date())

@@ -84,7 +84,7 @@ async def _insert(connection: Connection, bundle: Bundle, table: str, rows: list
         row["column_name"]
         for row in await connection.fetch(
             "SELECT column_name FROM information_schema.columns"
-            " WHERE table_schema = current_schema() AND table_name = $1",
+            " WHERE table_schema = current_schema() AND table_name = $1 AND column_name <> ALL ($2::text[])",
             table,
             _NOT_TOLD,
         )

@@ -6,7 +6,7 @@ same report gives the same bytes on every machine. Texts go in as data and are n
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.drills.evaluation import RATINGS, Evaluation, evaluate
 from services.drills.evidence import Check
 from services.drills.html import ENVIRONMENT, translations
 from services.drills.pdf_words import LABELS, LEGEND, METHOD
+from services.drills.ratings import Grade
 from services.drills.record import DrillError
 from services.drills.report import Moment, Report, Verdict
 from services.drills.table import found, wanted
@@ -137,6 +138,9 @@ class _Pages:
         told = self.say(words.seated(drill))
         took = words.span(self.report.duration / drill.speed)
         told += self.pick(f" It took {took} of real time.", f"实际用时 {took}。")
+        beside = words.beside(drill)
+        if beside is not None:
+            told += f" {self.say(beside)}"
         corrected = sum(bool(moment.corrections) for moment in self.report.timeline)
         if corrected:
             told += self.pick(
@@ -300,7 +304,8 @@ class _Pages:
         return rows
 
     def _guide(self) -> list[dict[str, Any]]:
-        boxes = [f"{letter} {self.say(meaning)}" for letter, meaning in RATINGS.items()]
+        boxes = {letter: f"{letter} {self.say(meaning)}" for letter, meaning in RATINGS.items()}
+        boxes[Grade.NOT_OBSERVED] = self.pick("not observed", "未观察到")
         sheets = []
         for sheet in self.evaluation.sheets:
             criterion = sheet.row.rule.criterion
@@ -316,10 +321,18 @@ class _Pages:
                     ),
                     "observed": self.pick("Observed: ", "观察情况：")
                     + f"{seen}, {self.say(words.VERDICTS[sheet.row.verdict.value])}",
-                    "boxes": [*boxes, self.pick("not observed", "未观察到")],
+                    "boxes": [
+                        {"words": said, "ticked": sheet.judgement.rating == grade} for grade, said in boxes.items()
+                    ],
+                    "notes": sheet.judgement.notes,
+                    "signed": [sheet.judgement.evaluator, None, self._day(sheet.judgement.signed_on)],
                 }
             )
         return sheets
+
+    @staticmethod
+    def _day(day: date | None) -> str | None:
+        return day.isoformat() if day is not None else None
 
     def _entry(self, moment: Moment) -> dict[str, Any]:
         detail = moment.detail

@@ -56,6 +56,7 @@ class DrillRow:
     """One drill on record. Times are the scenario's; ``clock_start`` is where its clock left the wall's.
 
     ``pauses`` are the wall's. ``seats`` says who answered for each department; older drills don't tell.
+    ``real_incidents`` counts those that came in between STARTEX and ENDEX; None where nobody counted.
     """
 
     id: UUID
@@ -69,6 +70,7 @@ class DrillRow:
     incident_ids: tuple[UUID, ...] = ()
     pauses: tuple[Pause, ...] = ()
     seats: Mapping[str, Seat] = field(default_factory=dict)
+    real_incidents: int | None = None
 
     @property
     def clock(self) -> ScaledClock:
@@ -129,9 +131,12 @@ async def note_detail(pool: "Pool[asyncpg.Record]", drill_id: UUID, inject: str,
     )
 
 
-async def end(pool: "Pool[asyncpg.Record]", row: DrillRow, at: datetime, ending: Ending) -> None:
-    """Note ENDEX and why it came; a second call changes nothing."""
-    await pool.execute(sql("end_drill"), row.id, at, ending, row.clock_start, row.speed, row.opening)
+async def end(
+    pool: "Pool[asyncpg.Record]", row: DrillRow, at: datetime, ending: Ending, *, real_incidents: int | None = None
+) -> None:
+    """Note ENDEX, why it came, and how many real incidents came in meanwhile; a second call changes nothing."""
+    given = (row.id, at, ending, row.clock_start, row.speed, row.opening, real_incidents)
+    await pool.execute(sql("end_drill"), *given)
 
 
 async def read_drill(pool: "Pool[asyncpg.Record]", drill_id: UUID) -> DrillRow:
@@ -151,6 +156,7 @@ async def read_drill(pool: "Pool[asyncpg.Record]", drill_id: UUID) -> DrillRow:
         incident_ids=tuple(found["incident_ids"]),
         pauses=tuple((since, until) for since, until in found["pauses"]),
         seats={name: Seat(seat) for name, seat in json.loads(found["seats"]).items()},
+        real_incidents=found["real_incidents"],
     )
 
 

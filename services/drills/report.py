@@ -1,40 +1,23 @@
-"""A drill's report: everything read back from Postgres on one snapshot, and reckoned by `services.domain.segments`.
+"""What there is to say about one drill, row by row; `services.drills.reading` reads it back from Postgres."""
 
-What was corrected afterwards is reckoned with its corrected times; the recorded ones stay beside them.
-"""
-
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from schemas.base import Text
-from schemas.drill import Criterion, InjectRule, Measure, ObjectiveRule, Segment
+from schemas.drill import InjectRule, ObjectiveRule, Segment
 from schemas.timeline import Entry
 from schemas.vocabulary import AssignmentState
 from services.domain.incident import Deadline
-from services.domain.segments import (
-    Alarm,
-    Observations,
-    Order,
-    Quantile,
-    Summary,
-    segments_of,
-    summarize,
-)
-from services.drills.corrections import Correction, amend, by_entry, from_row, true_time
-from services.drills.improvements import Improvement, from_rows
-from services.drills.record import DrillRow, read_drill, sql
-from services.drills.titles import Documents, Titles, read_documents, read_titles
-from services.platform.postgres import Pool
-
-PARTLY = 0.5
-"""The share within the time from which an objective that isn't met is partly met."""
+from services.domain.segments import Observations, Quantile, Summary
+from services.drills.corrections import Correction
+from services.drills.improvements import Improvement
+from services.drills.ratings import Rated
+from services.drills.record import DrillRow
+from services.drills.titles import Documents, Titles
 
 
 class Verdict(StrEnum):
@@ -172,7 +155,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All there is to say about one drill. Times are the scenario's."""
+    """All there is to say about one drill. Times are the scenario's. ``ratings`` are evaluators', by objective."""
 
     drill: DrillRow
     ended_at: datetime
@@ -189,6 +172,7 @@ class Report:
     timeline: tuple[Moment, ...]
     improvements: tuple[Improvement, ...]
     cut_short: int
+    ratings: Mapping[str, Rated] = field(default_factory=dict)
 
     @property
     def duration(self) -> timedelta:
@@ -205,196 +189,3 @@ class Report:
         """Missed deadlines and what followed."""
         wanted = {Entry.OVERDUE, Entry.REMINDED, Entry.ESCALATED, Entry.UNFILLED}
         return tuple(moment for moment in self.timeline if moment.entry in wanted)
-
-
-async def read_report(pool: Pool, drill_id: UUID) -> Report:
-    """Read one drill back; raises `DrillError` when there is none of this id."""
-    drill = await read_drill(pool, drill_id)
-    ids = list(drill.incident_ids)
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        alarms = _rows(await connection.fetch(sql("drill_alarms"), drill.id, drill.opening))
-        until = drill.ended_at or drill.clock.now()
-        assignments = _rows(await connection.fetch(sql("drill_assignments"), ids, until))
-        obstacles = _rows(await connection.fetch(sql("drill_obstacles"), ids))
-        injects = _rows(await connection.fetch(sql("drill_injects"), drill.id))
-        entries = _rows(await connection.fetch(sql("drill_entries"), ids, drill.started_at))
-        activations = _rows(await connection.fetch(sql("drill_activations"), ids))
-        corrections = _rows(await connection.fetch(sql("drill_corrections"), drill.id))
-        improvements = _rows(await connection.fetch(sql("read_improvements"), drill.id))
-        documents = await read_documents(connection, {row["digest"] for row in activations})
-        titles = await read_titles(connection, drill.id, documents)
-    corrected = by_entry(from_row(row) for row in corrections)
-    entries = [{**row, "detail": json.loads(row["detail"])} for row in entries if row["recorded_at"] <= until]
-    amend(entries, corrected, assignments=assignments, obstacles=obstacles, alarms=alarms)
-    orders = [_order(row, until) for row in assignments]
-    observed = segments_of([_alarm(row) for row in alarms], orders)
-    silent = {each.assignment_id for each in observed.found if each.took is None}
-    bars = tuple(
-        _bar(row, order, titles, never=order.assignment_id in silent)
-        for row, order in zip(assignments, orders, strict=True)
-    )
-    played = {row["inject"]: row for row in injects}
-    return Report(
-        drill=drill,
-        ended_at=until,
-        titles=titles,
-        documents=documents,
-        observed=observed,
-        responses=tuple(Response(**row) for row in activations),
-        objectives=tuple(judge(rule, observed) for rule in drill.document.objectives),
-        segments=tuple(_segment(drill, segment, observed) for segment in Segment),
-        departments=_departments(drill, bars, observed, titles),
-        bars=bars,
-        obstacles=tuple(_obstacle(row, titles) for row in obstacles),
-        injects=tuple(_inject(rule, played) for rule in drill.document.injects),
-        # As it happened: what was recorded or corrected later stands where it belongs.
-        timeline=tuple(
-            sorted(
-                (_moment(row, corrected.get(row["entry_id"], ()), titles) for row in entries),
-                key=lambda moment: moment.at,
-            )
-        ),
-        improvements=tuple(from_rows(improvements)),
-        cut_short=observed.cut_short,
-    )
-
-
-def _rows(records: Iterable[asyncpg.Record]) -> list[dict[str, Any]]:
-    return [dict(record) for record in records]
-
-
-def judge(rule: ObjectiveRule, observed: Observations) -> ObjectiveRow:
-    """Decide an objective by its criterion."""
-    criterion: Criterion = rule.criterion
-    values, censored = observed.of(criterion.segment, tasks=criterion.tasks)
-    summary = summarize(values, censored, criterion.within)
-    value: Quantile | float
-    if criterion.measure is Measure.SHARE:
-        value = summary.within_target
-        met = value is not None and value * 100 >= (criterion.at_least or 0)
-    else:
-        value = getattr(summary, criterion.measure.value)
-        met = isinstance(value, timedelta) and value <= criterion.within
-    if value is None:
-        return ObjectiveRow(rule, Verdict.NOT_OBSERVED, None, summary.n)
-    short = Verdict.PARTLY_MET if (summary.within_target or 0) >= PARTLY else Verdict.NOT_MET
-    return ObjectiveRow(rule, Verdict.MET if met else short, value, summary.n)
-
-
-def _alarm(row: Mapping[str, Any]) -> Alarm:
-    return Alarm(row["incident_id"], row["sent_at"], row["broker_at"], row["accepted_at"], row["published_at"])
-
-
-def _order(row: Mapping[str, Any], until: datetime) -> Order:
-    return Order(
-        assignment_id=row["id"],
-        incident_id=row["incident_id"],
-        department=row["department"],
-        task=row["task"],
-        issued_at=row["issued_at"],
-        closed_at=min(row["ended_at"] or until, until),
-        acknowledge_by=row["acknowledge_by"],
-        delivered_at=row["delivered_at"],
-        committed_at=row["committed_at"],
-        started_at=row["started_at"],
-        arrived_at=row["arrived_at"],
-        refused=row["declined_at"] is not None or row["failed_at"] is not None,
-    )
-
-
-def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -> Bar:
-    times = {each: row[f"{each.value}_by"] for each in Deadline}
-    return Bar(
-        id=row["id"],
-        incident_id=row["incident_id"],
-        activation_id=row["activation_id"],
-        department=row["department"],
-        task=row["task"],
-        role=row["role"],
-        title=titles.task(row["digest"], row["task"]),
-        state=AssignmentState(row["state"]),
-        issued_at=row["issued_at"],
-        delivered_at=row["delivered_at"],
-        acknowledged_at=row["acknowledged_at"],
-        committed_at=row["committed_at"],
-        declined_at=row["declined_at"],
-        started_at=row["started_at"],
-        completed_at=row["completed_at"],
-        failed_at=row["failed_at"],
-        ended_at=order.closed_at,
-        deadlines={deadline: by for deadline, by in times.items() if by is not None},
-        missed=tuple(Deadline(name) for name in row["missed"]),
-        never_answered=never,
-        reason=row["reason"],
-    )
-
-
-def _segment(drill: DrillRow, segment: Segment, observed: Observations) -> SegmentRow:
-    target = getattr(drill.document.targets, segment.value)
-    values, censored = observed.of(segment)
-    return SegmentRow(segment, target, summarize(values, censored, target), observed.impossible.get(segment, 0))
-
-
-def _departments(
-    drill: DrillRow, bars: Sequence[Bar], observed: Observations, titles: Titles
-) -> tuple[DepartmentRow, ...]:
-    rows = []
-    for department in dict.fromkeys(bar.department for bar in bars):
-        own = [bar for bar in bars if bar.department == department]
-        values, censored = observed.of(Segment.TURNOUT, department=department)
-        declined = sum(bar.declined_at is not None for bar in own)
-        answered = sum(bool(bar.committed_at or bar.started_at or bar.declined_at) for bar in own)
-        rows.append(
-            DepartmentRow(
-                id=department,
-                title=titles.department(department),
-                orders=len(own),
-                answered=answered,
-                declined=declined,
-                never=sum(bar.never_answered for bar in own),
-                cut_short=len(own) - answered - sum(bar.never_answered for bar in own),
-                completed=sum(bar.completed_at is not None for bar in own),
-                late=sum(bool(bar.missed) for bar in own),
-                turnout=summarize(values, censored, drill.document.targets.turnout),
-            )
-        )
-    return tuple(rows)
-
-
-def _obstacle(row: Mapping[str, Any], titles: Titles) -> ObstacleRow:
-    return ObstacleRow(
-        department=row["department"],
-        task=titles.any_task(row["task"]),
-        description=row["description"],
-        owner=row["owner"],
-        reported_at=row["reported_at"],
-        taken_at=row["taken_at"],
-        resolved_at=row["resolved_at"],
-    )
-
-
-def _inject(rule: InjectRule, played: Mapping[str, Mapping[str, Any]]) -> InjectRow:
-    row = played.get(rule.id)
-    if row is None:
-        return InjectRow(rule)
-    return InjectRow(rule, row["played_at"], row["outcome"], row["rating"], row["rated_because"])
-
-
-def _moment(row: Mapping[str, Any], corrections: tuple[Correction, ...], titles: Titles) -> Moment:
-    task = row["detail"].get("task")
-    return Moment(
-        id=row["entry_id"],
-        incident_id=row["incident_id"],
-        activation_id=row["activation_id"],
-        assignment_id=row["assignment_id"],
-        at=true_time(corrections) or row["occurred_at"],
-        recorded_as=row["occurred_at"],
-        corrections=corrections,
-        entry=Entry(row["entry"]),
-        department=row["department"],
-        task=titles.any_task(task) if task else None,
-        attention=row["attention"],
-        by=row["by"],
-        reason=row["reason"],
-        detail=row["detail"],
-    )

@@ -26,6 +26,7 @@ from services.drills.msel import Msel
 from services.drills.record import DrillError, DrillRow, Ending, Seat, begin, end, sql
 from services.drills.scenario import Scenario
 from services.platform.clock import ScaledClock
+from services.platform.precedence import real_incidents_during
 from services.platform.runtime import Runtime
 from services.playbooks.drill_conditions import State
 from services.playbooks.problem import did_you_mean
@@ -64,8 +65,9 @@ class _Seen:
 class Controller:
     """Runs one drill in one runtime of the exercise namespace, whose clock it starts at STARTEX.
 
-    ``startex`` is an instant of the wall soon to come, agreed on with other processes; None: at once. ``hold``: the
-    clock stands still from STARTEX until somebody asks for the start.
+    ``startex`` is an instant of the wall soon to come, agreed on with other processes; None: ``ahead`` from when the
+    drill is on record. ``hold``: the clock stands still from STARTEX until somebody asks for the start. ``drill_id``:
+    the drill's, if it has one already.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class Controller:
         stage: Stage | None = None,
         seats: Mapping[str, Seat] | None = None,
         startex: datetime | None = None,
+        ahead: timedelta = timedelta(0),
         hold: bool = False,
+        drill_id: UUID | None = None,
     ) -> None:
         if runtime.namespace is not Namespace.EXERCISE or not isinstance(runtime.clock, ScaledClock):
             raise DrillError("a drill runs in the exercise namespace, by a clock of its own")
@@ -88,10 +92,11 @@ class Controller:
         self._scenario = scenario
         self._watch = watch
         self._startex = startex
+        self._ahead = ahead
         self._hold = hold
         self._held = hold
         start, now = runtime.clock.start, runtime.clock.now()
-        self.row = DrillRow(uuid7(), scenario.document, seed, speed, start, now, seats=dict(seats or {}))
+        self.row = DrillRow(drill_id or uuid7(), scenario.document, seed, speed, start, now, seats=dict(seats or {}))
         self._voice = Voice(runtime)
         self._closing = Closing(self._pool, self._voice)
         self._msel = Msel(scenario.document.injects, scenario.when)
@@ -107,12 +112,13 @@ class Controller:
         await self._closing.leftovers(self._clock)
         await self._start()
         try:
+            await asyncio.sleep((self.row.clock_start - datetime.now(UTC)).total_seconds())
             ending = await self._play(stop)
             await self._judge(self._expectations.end(self._elapsed(), in_full=ending in _IN_FULL))
         except BaseException:
-            await end(self._pool, self.row, self._clock.now(), Ending.FAILED)
+            await self._end(Ending.FAILED)
             raise
-        await end(self._pool, self.row, self._clock.now(), ending)
+        await self._end(ending)
         # The incidents are closed by services that are all there, and nobody waits for an outage to end.
         await self._effects.bring_back(self._clock.now(), everything=True)
         await self._closing.close(self._incidents, f"ENDEX of drill {self.row.document.id}: {ending}")
@@ -121,10 +127,12 @@ class Controller:
         await tell(self._pool)
         return ending
 
+    async def _end(self, ending: Ending) -> None:
+        real = await real_incidents_during(self._pool, self.row.clock_start, datetime.now(UTC))
+        await end(self._pool, self.row, self._clock.now(), ending, real_incidents=real.count)
+
     async def _start(self) -> None:
-        if self._startex is not None:
-            await asyncio.sleep((self._startex - datetime.now(UTC)).total_seconds())
-        self._clock.start = self._startex or datetime.now(UTC)
+        self._clock.start = self._startex or datetime.now(UTC) + self._ahead
         self._clock.pauses = ()
         self.row = replace(self.row, clock_start=self._clock.start, started_at=self._clock.start)
         self._effects = Effects(self.row, self._pool, self._voice, self._stage)
@@ -135,6 +143,8 @@ class Controller:
         await begin(self._pool, self.row)
         if self._hold:
             await note_pause(self._pool, self.row.id, self._clock.start, CONTROLLER, "held before the start")
+        # Those who go by the drill's clock must know it before STARTEX.
+        await tell(self._pool)
 
     def owns(self, incident_id: UUID) -> bool:
         """Say whether an incident is one of this drill's."""

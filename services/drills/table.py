@@ -15,7 +15,7 @@ from services.drills.evaluation import Evaluation, evaluate
 from services.drills.record import Seat
 from services.drills.report import ObjectiveRow, Report
 from services.drills.terminal import print_gantt, print_review, print_timeline, say, verdict
-from services.drills.words import ENDINGS, NONE_YET, SEGMENTS, quantile, seated, share, span
+from services.drills.words import ENDINGS, NONE_YET, SEGMENTS, beside, quantile, seated, share, span
 
 ROOMY = 130
 """Columns from which titles stand in place of ids, and the rarer numbers are shown."""
@@ -37,6 +37,8 @@ def print_report(report: Report, console: Console, language: str = "en", *, whol
         }[language],
         style="dim",
     )
+    if (told := beside(drill)) is not None:
+        console.print(say(told, language), style="bold yellow" if drill.real_incidents else "dim")
     roomy = console.width >= ROOMY
     if whole:
         console.print()
@@ -176,6 +178,7 @@ def as_json(report: Report, evaluation: Evaluation | None = None) -> dict[str, A
         "ended_at": drill.ended_at,
         "ending": drill.ending,
         "incidents": [str(each) for each in drill.incident_ids],
+        "real_incidents": drill.real_incidents,
         "objectives": [
             {
                 "id": row.rule.id,

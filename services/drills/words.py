@@ -87,6 +87,20 @@ def seated(drill: DrillRow) -> Text:
     )
 
 
+def beside(drill: DrillRow) -> Text | None:
+    """Say how many real incidents came in during a drill, and what that makes of its times; None where not counted."""
+    count = drill.real_incidents
+    if count is None:
+        return None
+    if count == 0:
+        return Text(en="No real incident came in meanwhile.", zh="演练期间没有真实事件。")
+    return Text(
+        en=f"{count} real incident{'s' if count > 1 else ''} came in meanwhile and went first; what the exercise waited"
+        " for them is in its times.",
+        zh=f"演练期间有{count}起真实事件，均优先处置；演练因此等待的时间计入各项用时。",
+    )
+
+
 def offset(at: datetime, start: datetime) -> str:
     """Write a moment as the time since STARTEX: ``T+0:04:30``."""
     seconds = round((at - start).total_seconds())

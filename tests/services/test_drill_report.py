@@ -12,8 +12,9 @@ from schemas.drill import Segment
 from services.domain.segments import NEVER
 from services.drills import gantt
 from services.drills.html import render
+from services.drills.reading import read_report
 from services.drills.record import DrillError, Ending, end, list_drills, read_drill
-from services.drills.report import Report, Verdict, read_report
+from services.drills.report import Report, Verdict
 from services.drills.table import as_json, print_report
 from services.drills.words import share, span
 from services.platform.postgres import Pool

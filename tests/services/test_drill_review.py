@@ -20,8 +20,9 @@ from services.drills.evaluation import Evaluation, evaluate
 from services.drills.html import render
 from services.drills.improvements import Action
 from services.drills.measured import Item
+from services.drills.reading import read_report
 from services.drills.record import DrillError
-from services.drills.report import Report, Verdict, read_report
+from services.drills.report import Report, Verdict
 from services.drills.table import as_json, print_report
 from services.platform.postgres import Pool
 from tests.domain.builders import START, make_id

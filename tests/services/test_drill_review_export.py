@@ -24,8 +24,8 @@ from services.drills.evaluation import evaluate
 from services.drills.export import gather, write_tables
 from services.drills.html import render
 from services.drills.importing import import_bundle
+from services.drills.reading import read_report
 from services.drills.record import DrillError, list_drills
-from services.drills.report import read_report
 from services.drills.table import as_json
 from services.platform.invariants import check_invariants
 from services.platform.postgres import Pool, connect

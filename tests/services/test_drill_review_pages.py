@@ -14,7 +14,8 @@ from schemas.timeline import Entry
 from services.drills import font, pdf
 from services.drills.corrections import correct
 from services.drills.html import render
-from services.drills.report import Report, read_report
+from services.drills.reading import read_report
+from services.drills.report import Report
 from services.platform.postgres import Pool
 from tests.services.drill_history import DRILL, HOSTILE, at, write_drill
 

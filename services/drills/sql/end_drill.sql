@@ -1,4 +1,4 @@
--- end_drill: notes ENDEX, why it came, and when the broker had the first order of each incident (outbox rows don't last).
+-- end_drill: notes ENDEX, why it came, how many real incidents came in meanwhile, and when the broker had the first order of each incident (outbox rows don't last).
 WITH first_orders AS (
     SELECT incident_id, min(published_at) AS published_at FROM outbox
     WHERE type = 'muster.assignment' AND incident_id IN (SELECT unnest(incident_ids) FROM drills WHERE id = $1)
@@ -12,4 +12,4 @@ WITH first_orders AS (
     UPDATE drill_injects AS i SET first_order_at = $4::timestamptz + run.elapsed * $5::float8
     FROM run WHERE i.drill_id = $1 AND i.inject = ANY ($6::text[]) AND i.incident_id = run.incident_id
 )
-UPDATE drills SET ended_at = $2, ending = $3 WHERE id = $1 AND ended_at IS NULL
+UPDATE drills SET ended_at = $2, ending = $3, real_incidents = $7 WHERE id = $1 AND ended_at IS NULL

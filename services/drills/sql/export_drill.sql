@@ -6,7 +6,8 @@ WITH drill AS (SELECT * FROM drills WHERE id = $1), told AS (
     SELECT 2, 'plans', to_jsonb(t) - 'published_at', t.digest FROM plans AS t
     WHERE t.digest IN (SELECT a.digest FROM activations AS a, drill AS d WHERE a.incident_id = ANY (d.incident_ids))
     UNION ALL
-    SELECT 3, 'drills', to_jsonb(t) - 'imported_at' - 'imported_digest' || jsonb_build_object('directory', $2::text), '' FROM drill AS t
+    SELECT 3, 'drills', to_jsonb(t) - 'imported_at' - 'imported_digest' - CASE WHEN t.real_incidents IS NULL THEN 'real_incidents' ELSE '' END
+        || jsonb_build_object('directory', $2::text), '' FROM drill AS t
     UNION ALL
     SELECT 4, 'drill_pauses', to_jsonb(t), t.since::text FROM drill_pauses AS t WHERE t.drill_id = $1
     UNION ALL
@@ -28,6 +29,8 @@ WITH drill AS (SELECT * FROM drills WHERE id = $1), told AS (
     WHERE t.event_id IN (SELECT i.event_id FROM drill_injects AS i WHERE i.drill_id = $1)
     UNION ALL
     SELECT 13, 'corrections', to_jsonb(t), t.id::text FROM corrections AS t WHERE t.drill_id = $1
+    UNION ALL
+    SELECT 16, 'drill_ratings', to_jsonb(t), t.id::text FROM drill_ratings AS t WHERE t.drill_id = $1
     UNION ALL
     SELECT 14, 'improvements', to_jsonb(t), t.id::text FROM improvements AS t WHERE t.drill_id = $1
     UNION ALL
