@@ -1,14 +1,34 @@
 """What a duty officer decides. Every command names who decided and why, and is refused without a reason."""
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
-from schemas.base import Id, Message, Slug, Time
+from schemas.base import Duration, Id, Message, Slug, Text, Time
 from schemas.vocabulary import Status
 
 Reason = Annotated[str, Field(min_length=1, max_length=2_000)]
 LevelName = Annotated[str, Field(min_length=1, max_length=20)]
+
+LONGEST_WORDS = 4_000
+"""Characters of one thing that an officer writes for departments to read."""
+
+
+def _in_both(value: Any) -> Any:
+    return {"en": value, "zh": value} if isinstance(value, str) else value
+
+
+def _of_length(value: Text) -> Text:
+    if max(len(value.en), len(value.zh)) > LONGEST_WORDS:
+        raise ValueError(f"must have at most {LONGEST_WORDS} characters in a language")
+    return value
+
+
+Words = Annotated[Text, BeforeValidator(_in_both, json_schema_input_type=Text | str), AfterValidator(_of_length)]
+"""What departments read: in both languages, or one text for both, as an officer at work writes one only."""
+Within = Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(days=366))]
+"""How long a department may take."""
 
 
 class CommandBase(Message):
@@ -79,8 +99,32 @@ class ResolveObstacle(CommandBase):
     obstacle_id: Id
 
 
+class AddTask(CommandBase):
+    """Give a task that is not in the plan to each of some departments, under a plan in force.
+
+    ``plan`` may be absent where only one is in force. The spans count from the order. Silence climbs the usual ladder.
+    """
+
+    action: Literal["add_task"] = "add_task"
+    plan: Slug | None = None
+    departments: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    title: Words
+    done_when: Words
+    instructions: Words | None = None
+    acknowledge: Within = timedelta(minutes=5)
+    start: Within | None = None
+    complete: Within | None = None
+    read_back: bool = False
+
+
+class Inform(CommandBase):
+    """Tell every department that has an open order something; the reason is what they are told."""
+
+    action: Literal["inform"] = "inform"
+
+
 Command = Annotated[
-    Activate | ChangeLevel | StandDown | Close | Reassign | Remind | TakeObstacle | ResolveObstacle,
+    Activate | ChangeLevel | StandDown | Close | Reassign | Remind | TakeObstacle | ResolveObstacle | AddTask | Inform,
     Field(discriminator="action"),
 ]
 CommandAdapter: TypeAdapter[Command] = TypeAdapter(Command)

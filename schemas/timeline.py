@@ -47,6 +47,8 @@ class Entry(StrEnum):
     REMINDED = "department_reminded"
     ESCALATED = "silence_escalated"
     UNFILLED = "task_unfilled"
+    TASK_ADDED = "task_added"
+    INFORMED = "departments_informed"
     ANSWER_REFUSED = "answer_refused"
     COMMAND_REFUSED = "command_refused"
 

@@ -168,7 +168,10 @@ class Answer(StrEnum):
 
 
 class Notice(StrEnum):
-    """Why a department is sent an assignment's message."""
+    """Why a department is sent an assignment's message.
+
+    ``informed``: nothing is asked beyond the order itself; the reason says what is new.
+    """
 
     ISSUED = "issued"
     REMINDED = "reminded"
@@ -176,6 +179,7 @@ class Notice(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     REFUSED = "refused"
+    INFORMED = "informed"
 
 
 class Role(StrEnum):

@@ -73,6 +73,8 @@ ENTRIES = {
     Entry.REMINDED: _text("Reminded", "催办"),
     Entry.ESCALATED: _text("Escalated", "升级"),
     Entry.UNFILLED: _text("Nobody left to call", "无可替补单位"),
+    Entry.TASK_ADDED: _text("Task added", "增派任务"),
+    Entry.INFORMED: _text("Departments informed", "通报各单位"),
     Entry.ANSWER_REFUSED: _text("Answer refused", "应答被拒"),
     Entry.COMMAND_REFUSED: _text("Command refused", "指令被拒"),
 }
@@ -183,6 +185,7 @@ NOTICES = {
     Notice.CANCELLED: _text("Cancelled", "已取消"),
     Notice.SUPERSEDED: _text("Taken over by another", "已由他方承担"),
     Notice.REFUSED: _text("Answer refused", "应答被拒"),
+    Notice.INFORMED: _text("For your information", "情况通报"),
 }
 ROLES = {
     Role.DUTY_OFFICER: _text("Duty officer", "值班领导"),

@@ -224,6 +224,52 @@ def level(
     _command(incident, url, by, as_json, action="change_level", level=level, plan=plan, reason=reason, status=status)
 
 
+@app.command()
+def task(
+    incident: Known,
+    title: Annotated[str, typer.Argument(help="What is to be done.")],
+    to: Annotated[list[str], typer.Option(help="A department; may be given more than once.")],
+    done_when: Annotated[str, typer.Option(help="What counts as done.")],
+    reason: Reason,
+    status: Annotated[Status, typer.Option(help="The incident's own status.")],
+    plan: Annotated[str | None, typer.Option(help="Needed when several plans are in force.")] = None,
+    instructions: Annotated[str | None, typer.Option(help="How to do it.")] = None,
+    acknowledge: Annotated[str | None, typer.Option(help="How long they may take to answer: 5m by default.")] = None,
+    start: Annotated[str | None, typer.Option(help="How long until they start, like 15m.")] = None,
+    complete: Annotated[str | None, typer.Option(help="How long until it is done, like 1h30m.")] = None,
+    read_back: Annotated[bool, typer.Option("--read-back", help="They must repeat it in their own words.")] = False,
+    by: By = None,
+    url: UrlOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give departments a task that is not in the plan."""
+    fields = {
+        "departments": to,
+        "title": title,
+        "done_when": done_when,
+        "plan": plan,
+        "instructions": instructions,
+        "acknowledge": acknowledge,
+        "start": start,
+        "complete": complete,
+        "read_back": read_back,
+    }
+    _command(incident, url, by, as_json, action="add_task", reason=reason, status=status, **fields)
+
+
+@app.command()
+def inform(
+    incident: Known,
+    text: Annotated[str, typer.Argument(help="What they are told.")],
+    status: Annotated[Status, typer.Option(help="The incident's own status.")],
+    by: By = None,
+    url: UrlOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell every department that has an open order something."""
+    _command(incident, url, by, as_json, action="inform", reason=text, status=status)
+
+
 @app.command(name="stand-down")
 def stand_down(
     incident: Known,

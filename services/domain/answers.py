@@ -12,6 +12,7 @@ from services.domain.decision import Outcome
 from services.domain.draft import Draft
 from services.domain.filling import issue
 from services.domain.incident import Assignment, Obstacle
+from services.domain.informing import tell_superior
 
 _PROGRESS = (
     AssignmentState.ISSUED,
@@ -52,6 +53,14 @@ def take_answer(draft: Draft, answer: Acknowledgement) -> tuple[Outcome, str]:
         return _take_receipt(draft, assignment, occurred_at)
     if not assignment.state.is_open:
         return _refuse(draft, answer, assignment, f"the assignment is {assignment.state.value} already")
+    outcome, reason = _apply(draft, assignment, answer, occurred_at)
+    if outcome is Outcome.APPLIED:
+        who = f", by {answer.by}" if answer.by else ""
+        tell_superior(draft, assignment, f"answered after all: {answer.answer.value}{who}")
+    return outcome, reason
+
+
+def _apply(draft: Draft, assignment: Assignment, answer: Acknowledgement, occurred_at: datetime) -> tuple[Outcome, str]:
     if answer.answer in _STEP:
         return _step(draft, assignment, answer, occurred_at)
     if answer.answer in _REFUSALS:

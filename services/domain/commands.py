@@ -8,12 +8,14 @@ from schemas import command as order
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, ActivationState, Notice
 from services.domain.activating import activate, live_activation, open_activation, set_level, stand_down
+from services.domain.adding import next_name
 from services.domain.answers import hand_over, why_not_hand_over
 from services.domain.changing import replace
 from services.domain.decision import Outcome
 from services.domain.draft import Draft
 from services.domain.filling import take_back
-from services.domain.incident import Assignment, Obstacle, Phase
+from services.domain.incident import Activation, AddedTask, Assignment, Obstacle, Phase
+from services.domain.informing import inform
 
 Result = tuple[Outcome, str]
 
@@ -178,6 +180,58 @@ def _note_obstacle(draft: Draft, obstacle: Obstacle, command: order.CommandBase,
     )
 
 
+def _add_task(draft: Draft, command: order.AddTask) -> Result:
+    in_force = [
+        activation
+        for activation in draft.activations.values()
+        if activation.in_force and command.plan in {None, activation.plan}
+    ]
+    if len(in_force) != 1:
+        found = ", ".join(activation.plan for activation in in_force) or "none"
+        return _refuse(f"name the plan that the task is added to; in force: {found}")
+    unknown = [name for name in command.departments if name not in draft.playbook.directory.departments]
+    if unknown:
+        return _refuse(f"there is no department {unknown[0]!r} in the directory")
+    added = _added(draft, in_force[0], command)
+    draft.activations[in_force[0].id] = activation = replace(in_force[0], added=(*in_force[0].added, added))
+    draft.note(
+        Entry.TASK_ADDED,
+        activation=activation,
+        by=command.by,
+        reason=command.reason,
+        occurred_at=command.decided_at,
+        task=added.id,
+        title=added.title.model_dump(),
+        departments=list(added.departments),
+    )
+    return Outcome.APPLIED, f"{added.id} is with {', '.join(added.departments)}"
+
+
+def _added(draft: Draft, activation: Activation, command: order.AddTask) -> AddedTask:
+    return AddedTask(
+        id=next_name(draft.plan(activation)),
+        departments=tuple(dict.fromkeys(command.departments)),
+        title=command.title,
+        done_when=command.done_when,
+        acknowledge=command.acknowledge,
+        instructions=command.instructions,
+        start=command.start,
+        complete=command.complete,
+        read_back=command.read_back,
+    )
+
+
+def _inform(draft: Draft, command: order.Inform) -> Result:
+    first: dict[str, Assignment] = {}
+    for assignment in draft.assignments.values():
+        if assignment.state.is_open:
+            first.setdefault(assignment.department, assignment)
+    if not first:
+        return _refuse("no department has an open order")
+    inform(draft, list(first.values()), command.reason, by=command.by, occurred_at=command.decided_at)
+    return Outcome.APPLIED, f"told {len(first)}: {', '.join(first)}"
+
+
 _CARRY_OUT: dict[type[order.CommandBase], Callable[[Draft, Any], Result]] = {
     order.Activate: _activate,
     order.ChangeLevel: _change_level,
@@ -187,4 +241,6 @@ _CARRY_OUT: dict[type[order.CommandBase], Callable[[Draft, Any], Result]] = {
     order.Remind: _remind,
     order.TakeObstacle: _take_obstacle,
     order.ResolveObstacle: _resolve_obstacle,
+    order.AddTask: _add_task,
+    order.Inform: _inform,
 }

@@ -7,6 +7,7 @@ from uuid import UUID
 from schemas import assignment as wire
 from schemas.timeline import Entry, TimelineEntry
 from schemas.vocabulary import AssignmentState, Notice
+from services.domain.adding import widen
 from services.domain.changing import replace
 from services.domain.deadlines import next_due
 from services.domain.decision import Decision, Opening, Order, Outcome
@@ -23,7 +24,7 @@ class Draft:
         self, incident: Incident, *, event_id: UUID, now: datetime, broker_at: datetime | None, playbook: Playbook
     ) -> None:
         self.incident = incident
-        self._before = incident
+        self.before = incident
         self._touched: dict[UUID, set[str]] = {}
         self.activations: dict[UUID, Activation] = dict(incident.activations)
         self.assignments: dict[UUID, Assignment] = dict(incident.assignments)
@@ -35,6 +36,7 @@ class Draft:
         self._event_id = event_id
         self.broker_at = broker_at
         self._given = 0
+        self._widened: dict[UUID, Plan] = {}
         self._entries: list[TimelineEntry] = []
         self._orders: list[Order] = []
 
@@ -44,8 +46,14 @@ class Draft:
         return derive_id(self.now, self._event_id, self._given)
 
     def plan(self, activation: Activation) -> Plan:
-        """Look up the wording an activation froze."""
-        return self.playbook.frozen[activation.digest]
+        """Look up the wording an activation froze, with the tasks that were added to it."""
+        frozen = self.playbook.frozen[activation.digest]
+        if not activation.added:
+            return frozen
+        plan = self._widened.get(activation.id)
+        if plan is None or activation.added[-1].id not in plan.tasks:
+            self._widened[activation.id] = plan = widen(frozen, activation.added)
+        return plan
 
     def task(self, assignment: Assignment) -> Task:
         """Look up the task behind an assignment."""
@@ -78,7 +86,7 @@ class Draft:
 
         Deadlines missed and people reminded change nothing about who has a task.
         """
-        before = self._before
+        before = self.before
         if self.incident is not before or self.activations[activation_id] is not before.activations.get(activation_id):
             return None
         return self._touched.get(activation_id, set())

@@ -11,6 +11,7 @@ from services.domain.decision import Answered, Commanded, Decision, Event, Openi
 from services.domain.draft import Draft, Drafting
 from services.domain.filling import fill
 from services.domain.incident import Incident
+from services.domain.informing import tell_of_changes
 from services.domain.playbook import Playbook
 from services.domain.reports import take_report
 
@@ -56,6 +57,7 @@ def decide(
         pass_time(draft)
         outcome, reason = Outcome.APPLIED, "deadlines were looked at"
     fill(draft)
+    tell_of_changes(draft)
     return draft.decide(outcome, reason)
 
 

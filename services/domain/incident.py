@@ -6,10 +6,11 @@ The values have no slots, so that `services.domain.changing.replace` can copy th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from schemas.base import Text
 from schemas.incident import IncidentReport
 from schemas.vocabulary import ActivationState, AssignmentState, Status
 
@@ -95,12 +96,27 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class AddedTask:
+    """A task that a duty officer added to an activation: given to each of ``departments``, at every level."""
+
+    id: str
+    departments: tuple[str, ...]
+    title: Text
+    done_when: Text
+    acknowledge: timedelta
+    instructions: Text | None = None
+    start: timedelta | None = None
+    complete: timedelta | None = None
+    read_back: bool = False
+
+
+@dataclass(frozen=True)
 class Activation:
     """A plan put into force for an incident; ``digest`` names the frozen wording it obeys for good.
 
     ``level`` is None on standby and while a confirmation is awaited. ``overridden``: a duty officer chose the
     level, and reports no longer move it. ``group_key`` is the key under which later reports join this activation.
-    ``unfilled``: tasks for which nobody is left to call.
+    ``unfilled``: tasks for which nobody is left to call. ``added``: tasks that a duty officer gave beside the plan's.
     """
 
     id: UUID
@@ -118,6 +134,7 @@ class Activation:
     stood_down_at: datetime | None = None
     next_due_at: datetime | None = None
     unfilled: tuple[str, ...] = ()
+    added: tuple[AddedTask, ...] = ()
 
     @property
     def in_force(self) -> bool:

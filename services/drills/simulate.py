@@ -171,7 +171,7 @@ class _Clockwork:
         for noted in self.log[heard:]:
             if noted.entry is Entry.ISSUED and noted.assignment is not None:
                 self.call(noted.assignment, now)
-        self.look_ahead(incident)
+        self.look_ahead(incident, now)
 
     def await_officer(self, incident: Incident, now: datetime) -> None:
         plan = self.setting.plan.id
@@ -216,11 +216,11 @@ class _Clockwork:
         )
         return Answered(self.new_id(), said)
 
-    def look_ahead(self, incident: Incident) -> None:
-        """Wake up when something next falls due."""
+    def look_ahead(self, incident: Incident, now: datetime) -> None:
+        """Wake up when something next falls due, at once where that is past: a statutory clock may run out early."""
         dues = [a.next_due_at for a in incident.assignments.values() if a.next_due_at is not None]
         dues += [a.next_due_at for a in incident.activations.values() if a.next_due_at is not None]
-        due = min(dues, default=None)
+        due = max(min(dues), now) if dues else None
         if due is not None and due != self.due_at:
             self.push(due, _TIME, TimePassed(self.new_id()))
         self.due_at = due

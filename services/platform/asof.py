@@ -136,7 +136,11 @@ class _Folding:
     def take(self, entry: TimelineEntry) -> None:
         """Take one entry."""
         kind = entry.entry
-        if entry.assignment_id is not None:
+        if kind is Entry.INFORMED:
+            for id_ in map(UUID, entry.detail["assignments"]):
+                told = self.assignments[id_]
+                self.assignments[id_] = replace(told, revision=told.revision + 1)
+        elif entry.assignment_id is not None:
             if kind is Entry.ISSUED:
                 self._keep(_fixed(Assignment, self.now.assignments[entry.assignment_id], revision=1))
             elif entry.assignment_id in self.assignments:
@@ -210,6 +214,10 @@ class _Folding:
             Entry.LEVEL_CHANGED: {"level": level, "overridden": entry.by is not None, "level_changed_at": at},
             Entry.STOOD_DOWN: {"state": ActivationState.STOOD_DOWN, "stood_down_at": at, "unfilled": ()},
         }
+        if kind is Entry.TASK_ADDED:
+            row = self.now.activations[id_]
+            given = [task for task in row.added if task.id == entry.detail["task"]]
+            changes[kind] = {"added": (*known.added, *given)}
         if kind is Entry.UNFILLED:
             task = entry.detail["task"]
             self.needed[(id_, task)] = entry.detail["missing"] + self._held(id_, task)

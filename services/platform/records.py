@@ -7,16 +7,18 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from schemas.incident import IncidentReport
 from schemas.vocabulary import ActivationState, AssignmentState, Status
-from services.domain.incident import Activation, Assignment, Deadline, Incident, Obstacle, Phase
+from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
 from services.platform.postgres import Connection
 
 _ASSIGNMENT = tuple(field.name for field in fields(Assignment))
 _ACTIVATION = tuple(field.name for field in fields(Activation))
 _OBSTACLE = tuple(field.name for field in fields(Obstacle))
+_ADDED = TypeAdapter(tuple[AddedTask, ...])
 
 
 async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incident]:
@@ -63,6 +65,7 @@ def _activation(row: asyncpg.Record) -> Activation:
     values = {name: row[name] for name in _ACTIVATION}
     values["state"] = ActivationState(values["state"])
     values["unfilled"] = tuple(values["unfilled"])
+    values["added"] = _ADDED.validate_json(values["added"])
     return Activation(**values)
 
 

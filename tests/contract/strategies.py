@@ -22,7 +22,7 @@ JSON = st.recursive(
     lambda deeper: st.lists(deeper, max_size=2) | st.dictionaries(st.text(TEXT, max_size=4), deeper, max_size=2),
     max_leaves=4,
 )
-SPANS = st.integers(0, 400 * 86_400).map(lambda seconds: timedelta(seconds=seconds))
+LONGEST_SPAN = timedelta(days=400)
 
 
 def uuid7s() -> st.SearchStrategy[UUID]:
@@ -79,6 +79,9 @@ def _plain(kind: Any, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         return _text(said)
     if kind is int:
         return st.integers(_bound(said, "ge", -(10**6)), _bound(said, "le", 10**6))
+    if kind is timedelta:
+        least, most = _spans(said)
+        return st.integers(least, most).map(lambda seconds: timedelta(seconds=seconds))
     if kind is UUID:
         assert UuidVersion(7) in said
         return uuid7s()
@@ -93,13 +96,18 @@ def _plain(kind: Any, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         date: st.dates(),
         float: st.floats(allow_nan=False, allow_infinity=False),
         time: st.times(),
-        timedelta: SPANS,
         type(None): st.none(),
     }[kind]
 
 
 def _bound(said: tuple[Any, ...], name: str, otherwise: int) -> int:
     return next((int(getattr(mark, name)) for mark in said if hasattr(mark, name)), otherwise)
+
+
+def _spans(said: tuple[Any, ...]) -> tuple[int, int]:
+    least = next((mark.ge for mark in said if hasattr(mark, "ge")), timedelta())
+    most = next((mark.le for mark in said if hasattr(mark, "le")), LONGEST_SPAN)
+    return round(least.total_seconds()), round(most.total_seconds())
 
 
 def _least(said: tuple[Any, ...]) -> int:

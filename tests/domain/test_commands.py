@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from schemas.command import Activate, ChangeLevel, Close, Reassign, Remind, ResolveObstacle, StandDown, TakeObstacle
+from schemas.command import (
+    Activate,
+    AddTask,
+    ChangeLevel,
+    Close,
+    Inform,
+    Reassign,
+    Remind,
+    ResolveObstacle,
+    StandDown,
+    TakeObstacle,
+)
 from schemas.timeline import Entry
 from schemas.vocabulary import ActivationMode, Answer, Notice, Status
 from services.domain.decision import Commanded, Outcome
@@ -21,6 +32,8 @@ EVERY_KIND: dict[Any, dict[str, Any]] = {
     Remind: {"assignment_id": make_id(9)},
     TakeObstacle: {"obstacle_id": make_id(9)},
     ResolveObstacle: {"obstacle_id": make_id(9)},
+    AddTask: {"departments": ("fire",), "title": "Pump", "done_when": "It is dry"},
+    Inform: {},
 }
 PLAN = make_plan(levels=TWO_LEVELS)
 

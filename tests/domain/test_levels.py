@@ -42,7 +42,7 @@ def test_a_worse_report_raises_the_level_issues_what_is_new_and_supersedes_what_
         "evacuate": AssignmentState.ISSUED,
     }
     assert desk.sent("hospital") == [Notice.ISSUED, Notice.SUPERSEDED]
-    assert desk.sent("police") == [Notice.ISSUED]
+    assert desk.sent("police") == [Notice.ISSUED, Notice.INFORMED]
     [changed] = desk.told(Entry.LEVEL_CHANGED)
     assert (changed.detail["before"], changed.detail["level"]) == ("II", "I")
 

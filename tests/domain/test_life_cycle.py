@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from schemas.assignment import Assignment as WireAssignment
-from schemas.command import Activate, ChangeLevel, Close, Reassign, Remind, ResolveObstacle, StandDown, TakeObstacle
+from schemas.command import (
+    Activate,
+    AddTask,
+    ChangeLevel,
+    Close,
+    Inform,
+    Reassign,
+    Remind,
+    ResolveObstacle,
+    StandDown,
+    TakeObstacle,
+)
 from schemas.envelope import write_value
 from schemas.timeline import Entry, TimelineEntry
 from schemas.vocabulary import (
@@ -27,6 +38,7 @@ from schemas.vocabulary import (
     Severity,
     Status,
 )
+from services.domain.adding import widen
 from services.domain.decision import Answered, Decision, Event, Opening, Outcome
 from services.domain.incident import Activation, Assignment, Incident, Phase
 from services.domain.matching import group_key
@@ -247,11 +259,14 @@ class Follower:
         places = [(entry.activation_id, entry.detail["task"]) for entry in told]
         assert sorted(map(str, places)) == sorted(map(str, unfilled(after) - unfilled(self.before)))
 
+    def plan(self, activation: Activation) -> Plan:
+        return widen(self.desk.playbook.frozen[activation.digest], activation.added)
+
     def nothing_is_lost(self, after: Incident) -> None:
         if after.phase is Phase.CLOSED:
             return
         for activation in after.activations.values():
-            plan = self.desk.playbook.frozen[activation.digest]
+            plan = self.plan(activation)
             for task in plan.tasks.values():
                 given = [a for a in after.assignments.values() if (a.activation_id, a.task) == (activation.id, task.id)]
                 if is_wanted(after, activation, task):
@@ -290,7 +305,7 @@ class Follower:
             if not assignment.state.is_unanswered:
                 continue
             activation = after.activations[assignment.activation_id]
-            ladder = self.desk.playbook.frozen[activation.digest].tasks[assignment.task].ladder
+            ladder = self.plan(activation).tasks[assignment.task].ladder
             exhausted = assignment.ladder is not None and assignment.rung >= len(ladder)
             assert assignment.next_due_at is not None or exhausted
         for activation in after.activations.values():
@@ -333,6 +348,8 @@ COMMANDS: list[Any] = [
     Remind,
     TakeObstacle,
     ResolveObstacle,
+    AddTask,
+    Inform,
     StandDown,
     Close,
 ]
@@ -474,6 +491,14 @@ class LifeCycle(RuleBasedStateMachine):
             Remind: {"assignment_id": assignment_id},
             TakeObstacle: obstacle,
             ResolveObstacle: obstacle,
+            AddTask: {
+                "plan": plan,
+                "departments": (to, PEOPLE[number % len(PEOPLE)]),
+                "title": "as the officer says",
+                "done_when": "it is done",
+                "complete": MINUTE,
+                "read_back": bool(number % 2),
+            },
         }
         status = {"status": Status.EXERCISE} if wrongly else {}
         self.apply(lambda: self.desk.command(kind, **told.get(kind, {}), **status))

@@ -162,7 +162,7 @@ async def something(played: Played, chance: random.Random) -> None:
 async def decide_something(played: Played, chance: random.Random, incident: Incident) -> None:
     obstacles = [each for each in incident.obstacles.values() if each.resolved_at is None]
     open_ones = [a for a in incident.assignments.values() if a.state.is_open]
-    kind = chance.choice((order.TakeObstacle, order.ResolveObstacle, order.Remind, order.Reassign) * 2 + STEERING)
+    kind = chance.choice(GIVING + STEERING)
     more: dict[str, Any] = {}
     if kind in {order.TakeObstacle, order.ResolveObstacle}:
         more = {"obstacle_id": chance.choice(obstacles).id if obstacles else uuid7()}
@@ -174,10 +174,27 @@ async def decide_something(played: Played, chance: random.Random, incident: Inci
         more = {"level": chance.choice(("I", "II", "III", "IV"))}
     elif kind is order.Activate:
         more = {"plan": chance.choice(("power-outage", "hazardous-chemical-release")), "level": "II"}
+    elif kind is order.AddTask:
+        in_force = [each.plan for each in incident.activations.values() if each.in_force]
+        more = {"departments": ("police", "fire-rescue"), "title": "Pump", "done_when": "It is dry", "complete": "10m"}
+        more["plan"] = chance.choice(in_force or ["power-outage"])
     await played.command(kind, **more)
 
 
-STEERING: tuple[type[order.CommandBase], ...] = (order.ChangeLevel, order.Activate, order.StandDown, order.Close)
+GIVING: tuple[type[order.CommandBase], ...] = (
+    order.TakeObstacle,
+    order.ResolveObstacle,
+    order.Remind,
+    order.Reassign,
+    order.AddTask,
+    order.Inform,
+)
+STEERING: tuple[type[order.CommandBase], ...] = (
+    order.ChangeLevel,
+    order.Activate,
+    order.StandDown,
+    order.Close,
+)
 
 
 async def walk(pool: Pool, seed: int) -> None:

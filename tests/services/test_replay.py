@@ -221,6 +221,8 @@ async def test_what_an_officer_decided_is_played_too(pool: Pool) -> None:
     await played.command(order.TakeObstacle, obstacle_id=obstacle.id)
     await played.command(order.Reassign, assignment_id=drains.id, department="water-resources")
     await played.answer(await played.of_task("block-drains", "water-resources"), Answer.COMMIT)
+    await played.command(order.AddTask, departments=("second-hospital",), title="Feed them", done_when="All have eaten")
+    await played.answer(await played.of_task("added-1", "second-hospital"), Answer.COMMIT)
     await played.command(order.ChangeLevel, level="IV")
     await played.say(MessageType.UPDATE, severity=Severity.EXTREME, parameters={"deaths": 12.0})
     level_iv = ("  - id: IV\n    title: {en: Level IV, zh: 四级响应}", "  - id: V\n    title: {en: Level V, zh: 五级}")
@@ -232,6 +234,7 @@ async def test_what_an_officer_decided_is_played_too(pool: Pool) -> None:
     assert [each.owner for each in after.incident.obstacles.values()] == ["Li Wei, duty officer"]
     given = {(key.department, key.task): given for key, given in after.orders.items()}
     assert given[("water-resources", "block-drains")].state is AssignmentState.COMMITTED
+    assert given[("second-hospital", "added-1")].state is AssignmentState.COMMITTED
     assert not found.not_applicable
 
 

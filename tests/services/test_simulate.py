@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.timeline import Entry
-from schemas.vocabulary import ActivationMode, Category, EscalationStep, Status
+from schemas.vocabulary import ActivationMode, Category, Clock, EscalationStep, Status
 from services.cli.main import make_app
 from services.domain.draft import Draft
 from services.domain.plan import Match, Plan, Rung
@@ -206,6 +206,16 @@ def test_a_run_ends_at_the_horizon() -> None:
 def test_a_plan_without_an_order_to_give_is_refused() -> None:
     with pytest.raises(ValueError, match="flood gives no orders for this report"):
         played(make_plan(make_task("later", stand_down=True)), {})
+
+
+def test_time_never_runs_backwards_also_where_the_laws_clock_ran_out_before_the_order() -> None:
+    """The report to the county is due a minute after the incident, and its plan is confirmed after two."""
+    statutory = make_task("tell-county", complete=MINUTE, clock=Clock.REPORTED)
+    run = simulate(scene(make_plan(statutory, mode=ActivationMode.CONFIRM), scripted({})), 1)
+    times = [noted.at for noted in run.log]
+    assert times == sorted(times)
+    [missed] = [noted.at for noted in run.log if noted.entry is Entry.OVERDUE]
+    assert missed == START + module.CONFIRM_AFTER
 
 
 class Wordy(module.Sketch):

@@ -15,7 +15,8 @@ WITH behind AS (
     ON CONFLICT (id) DO UPDATE SET
         state = excluded.state, level = excluded.level, overridden = excluded.overridden,
         activated_at = excluded.activated_at, level_changed_at = excluded.level_changed_at,
-        stood_down_at = excluded.stood_down_at, next_due_at = excluded.next_due_at, unfilled = excluded.unfilled
+        stood_down_at = excluded.stood_down_at, next_due_at = excluded.next_due_at, unfilled = excluded.unfilled,
+        added = excluded.added
 ), into_assignments AS (
     INSERT INTO assignments SELECT * FROM jsonb_populate_recordset(NULL::assignments, $4::jsonb)
     ON CONFLICT (id, issued_at) DO UPDATE SET
