@@ -6,7 +6,6 @@ events themselves: the report, which each one adds to, and that an officer close
 falls due is machinery and is left out.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,8 +19,8 @@ from schemas.vocabulary import ActivationState, AssignmentState, EscalationStep
 from services.domain.deadlines import settle_ladder
 from services.domain.decision import Commanded, Outcome, Reported
 from services.domain.incident import Activation, Assignment, Deadline, Incident, Obstacle, Phase
-from services.platform.entries import entry_of
 from services.domain.reports import merge
+from services.platform.entries import entry_of
 from services.platform.inputs import Input, read_inputs
 from services.platform.postgres import Connection
 from services.platform.records import load
