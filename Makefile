@@ -10,6 +10,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 SYNCED := .venv/.synced
 LONGEST := 400
+# Two at a time: most tests wait for timers, not for a processor. A file's tests stay together, as do its servers.
+PARALLEL := --numprocesses=2 --dist=loadfile
 COVERAGE := --cov=services/domain --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 # The interpreter that make was given, never one that uv would fetch.
@@ -19,7 +21,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +29,8 @@ help: ## List the targets
 drill: setup ## Run the shipped chemical-release drill on embedded servers and print its report
 	@$(BIN)/muster drill run playbooks/drills/chemical-release.yaml $(ARGS)
 
-test: setup ## Run the tests, but for the long ones and those that need Apache Kafka; ARGS="-k name" narrows it
-	@$(BIN)/pytest -m "not kafka and not long" $(if $(ARGS),$(ARGS),$(COVERAGE))
+test: setup ## Run the tests, but for the long ones and those that need Apache Kafka or a browser; ARGS="-k name" narrows it
+	@$(BIN)/pytest -m "not kafka and not long and not browser" $(PARALLEL) $(if $(ARGS),$(ARGS),$(COVERAGE))
 
 up: setup ## Start everything on this machine until Ctrl-C
 	@$(BIN)/muster up $(ARGS)
@@ -65,6 +67,9 @@ kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until 
 
 test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), and the long ones
 	@$(BIN)/pytest -m "kafka or long" $(ARGS)
+
+test-browser: setup ## Run the tests that need a browser (Debian's chromium)
+	@$(BIN)/pytest -m browser $(ARGS)
 
 setup: $(SYNCED)
 
