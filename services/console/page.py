@@ -83,9 +83,15 @@ class Page:
         known = (_BY_KIND[kind] if kind else _BY_VALUE).get(value or "")
         return self.text(known) if known else value or ""
 
-    def url(self, path: str) -> str:
-        """Write a path of this world's site."""
-        return f"{self.root}{path}"
+    def url(self, path: str, world: str | None = None) -> str:
+        """Write a path of this world's site, or of another's that is served beside it; ``""`` where it isn't.
+
+        What belongs to neither world, plans and people, is in the ``shared`` one.
+        """
+        if world is None:
+            return f"{self.root}{path}"
+        root: str | None = self.request.app.state.roots.get(world)
+        return "" if root is None else f"{root}{path}"
 
     def render(self, template: str, *, code: int = 200, **context: Any) -> HTMLResponse:
         """Write the page."""
@@ -117,7 +123,7 @@ class NotSignedInError(Exception):
     def __init__(self, request: Request) -> None:
         super().__init__("not signed in")
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        self.location = f"/sign-in?next={quote(target)}"
+        self.location = f"{request.app.state.roots['shared']}/sign-in?next={quote(target)}"
 
 
 class PageGuard(Allow):

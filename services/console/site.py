@@ -1,6 +1,6 @@
 """One world's site: its API, its pages, and what the browser loads with them."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -39,9 +39,19 @@ def add_static(app: FastAPI) -> None:
     app.mount("/static", _Files(directory=STATIC), name="static")
 
 
-def add_console(app: FastAPI, world: Namespace, access: Access, pages: Iterable[Callable[[FastAPI], None]]) -> None:
-    """Make an API's app a site: add its pages, and show people its problems as pages too."""
+def add_console(
+    app: FastAPI,
+    world: Namespace,
+    access: Access,
+    pages: Iterable[Callable[[FastAPI], None]],
+    roots: Mapping[str, str],
+) -> None:
+    """Make an API's app a site: add its pages, and show people its problems as pages too.
+
+    ``roots`` says where the sites are that one process serves, by ``actual``, ``exercise`` and ``shared``.
+    """
     app.state.world = world
+    app.state.roots = roots
     app.state.access = access
     app.state.api = httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
