@@ -1,6 +1,7 @@
 -- scorecard_orders: reads the orders of one world since a moment, the latest first, with whose answer each is: a drill that
 -- is under way is left out, as is what a drill orders after its ENDEX.
--- A drill's times are the scenario's, and may lie ahead of the wall.WITH played AS (
+-- A drill's times are the scenario's, and may lie ahead of the wall.
+WITH played AS (
     SELECT d.ended_at, d.seats, incident_id FROM drills AS d, unnest(d.incident_ids) AS incident_id
 )
 SELECT a.id, a.incident_id, a.department, a.role, a.task, a.issued_at, a.delivered_at, a.committed_at, a.declined_at,
