@@ -12,7 +12,7 @@ import typer
 from schemas.vocabulary import Category, Certainty, MessageType, Namespace, Severity, Status, Urgency
 from services.cli.output import JsonFlag, console, fail, print_json, print_table
 from services.cli.reports import read_bytes
-from services.cli.servers import http_url
+from services.cli.servers import credentials, http_url
 
 app = typer.Typer(help="Report, look at, and steer incidents.", no_args_is_help=True)
 
@@ -29,7 +29,9 @@ def request(method: str, path: str, where: Where, **given: Any) -> Any:
     """Ask the API; a problem document (RFC 9457) becomes one line and exit code 1."""
     base = http_url(*where)
     try:
-        answer = httpx.request(method, f"{base}{path}", timeout=TIMEOUT, **given)
+        answer = httpx.request(
+            method, f"{base}{path}", timeout=TIMEOUT, headers=credentials(base) | given.pop("headers", {}), **given
+        )
     except httpx.HTTPError as error:
         fail(f"{base}: {error or type(error).__name__}; is Muster up? start it with `make up`, or name it with --url")
     if answer.is_success:

@@ -8,6 +8,9 @@ from services.dispatch import service as dispatch
 from services.escalation import service as escalation
 from services.intake.accept import Intake
 from services.intake.http import make_app
+from services.platform.access.access import Access
+from services.platform.access.headers import Headers
+from services.platform.access.http import add_access
 from services.platform.http import health_app, serve
 from services.platform.runtime import Runtime
 from services.platform.settings import Settings
@@ -33,17 +36,21 @@ async def make_runtime(configured: Settings, name: str, services: tuple[str, ...
     return runtime
 
 
-def serving_intake(runtimes: list[Runtime], host: str, port: int) -> Callable[[], Awaitable[None]]:
+def serving_intake(runtimes: list[Runtime], access: Access, host: str, port: int) -> Callable[[], Awaitable[None]]:
     """Give the background work that serves intake's HTTP for these namespaces."""
     intakes = [Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace) for runtime in runtimes]
-    apps = [make_app(intake, runtime.pool, runtime.is_ready) for intake, runtime in zip(intakes, runtimes, strict=True)]
+    apps = [
+        make_app(intake, runtime.pool, runtime.is_ready, access)
+        for intake, runtime in zip(intakes, runtimes, strict=True)
+    ]
+    add_access(apps[0], access)
     for runtime, app in zip(runtimes[1:], apps[1:], strict=True):
         # Each world has addresses of its own, so that neither can be taken for the other.
         apps[0].mount(f"/{runtime.namespace.value}", app)
 
     async def work() -> None:
         try:
-            await serve(apps[0], host, port)
+            await serve(Headers(apps[0], access.settings), host, port)
         finally:
             # What a broker that is away keeps waiting is in the outbox.
             with suppress(TimeoutError):

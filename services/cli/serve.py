@@ -1,10 +1,12 @@
 """``muster serve SERVICE``: one service as a process of its own, any number of copies."""
 
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
 
 from schemas.vocabulary import Namespace
+from services.cli.doorway import open_door
 from services.cli.output import aside, fail, run
 from services.cli.processes import SERVICES, make_runtime, serving_health, serving_intake
 from services.cli.servers import settings
@@ -37,10 +39,13 @@ async def serve(
     configure_logging(form=configured.log_format, level=configured.log_level)
     await bring_up_to_date(configured)
     runtime = await make_runtime(configured, service, (service,))
-    if service == "intake":
-        extra = [serving_intake([runtime], configured.http_host, port or configured.http_port)]
-    else:
-        metrics_port = port if port is not None else configured.metrics_port
-        extra = [] if metrics_port is None else [serving_health(runtime, configured.http_host, metrics_port)]
-    await run_all([runtime], extra=extra)
+    async with AsyncExitStack() as stack:
+        if service == "intake":
+            access = await open_door(configured.database)
+            stack.push_async_callback(access.close)
+            extra = [serving_intake([runtime], access, configured.http_host, port or configured.http_port)]
+        else:
+            metrics_port = port if port is not None else configured.metrics_port
+            extra = [] if metrics_port is None else [serving_health(runtime, configured.http_host, metrics_port)]
+        await run_all([runtime], extra=extra)
     aside.print(f"{service} has stopped.")

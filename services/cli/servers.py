@@ -50,6 +50,15 @@ def settings(**given: Any) -> Settings:
     return Settings(**(defaults | {name: value for name, value in given.items() if value is not None}))
 
 
+def credentials(base: str) -> dict[str, str]:
+    """Give the headers that say who asks: ``MUSTER_TOKEN``, or to the ``muster up`` that runs here its own token."""
+    found = running()
+    token = os.environ.get("MUSTER_TOKEN")
+    if token is None and found and (base == found["http"] or base.startswith(f"{found['http']}/")):
+        token = found.get("token")
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
 def http_url(given: str | None, namespace: Namespace) -> str:
     """Say where the intake of a namespace listens; a ``muster up`` serves the exercise's below ``/exercise``."""
     base = given or os.environ.get("MUSTER_HTTP")

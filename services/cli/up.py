@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from schemas.vocabulary import Namespace
+from services.cli.doorway import open_door, operator
 from services.cli.drill_scheduled import watching_schedules
 from services.cli.output import JsonFlag, aside, fail, print_json, run
 from services.cli.processes import SERVICES, make_runtime, serving_intake
 from services.cli.servers import DATA, forget, remember
 from services.drills.control import follow_pauses, pausable
+from services.platform.access.opening import local_token
 from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
@@ -47,11 +49,16 @@ async def up(
         for runtime in runtimes[1:]:
             runtime.precedence = runtimes[0].precedence
         await prepare(runtimes[0], playbooks)
+        access = await open_door(configured.database, demo=is_embedded(database))
+        stack.push_async_callback(access.close)
+        token = await local_token(access, operator())
+        stack.push_async_callback(token.revoke)
         addresses = {
             "http": f"http://127.0.0.1:{port}",
             "kafka": configured.kafka,
             "database": configured.database,
             "embedded": "yes" if configured.embedded_broker else "no",
+            "token": token.text,
         }
 
         async def announce() -> None:
@@ -63,7 +70,11 @@ async def up(
                 aside.print(f"Muster is up: {addresses['http']} (its API at /openapi.json). Ctrl-C stops it.")
 
         stack.callback(forget)
-        extra = [serving_intake(runtimes, "127.0.0.1", port), watching_schedules(runtimes[-1], data_dir, playbooks)]
+        extra = [
+            serving_intake(runtimes, access, "127.0.0.1", port),
+            watching_schedules(runtimes[-1], data_dir, playbooks),
+            token.keep,
+        ]
         await run_all(runtimes, extra=extra, ready=announce)
 
 
@@ -74,7 +85,7 @@ async def start_servers(
     base = Settings()
     given = base.model_fields_set
     values: dict[str, object] = {"http_port": port}
-    if database is None and "database" not in given:
+    if is_embedded(database):
         postgres = EmbeddedPostgres(data_dir / "postgres")
         values["database"] = await postgres.start()
         stack.push_async_callback(postgres.stop)
@@ -91,6 +102,11 @@ async def start_servers(
     elif kafka is not None:
         values["kafka"] = kafka
     return base.model_copy(update=values)
+
+
+def is_embedded(database: str | None) -> bool:
+    """Say whether the database is one that is started here, as no other was named."""
+    return database is None and "database" not in Settings().model_fields_set
 
 
 async def prepare(runtime: Runtime, playbooks: Path) -> None:

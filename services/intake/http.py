@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.base import Id, Time
 from schemas.envelope import explain
+from schemas.vocabulary import Role
 from services.intake.accept import Intake
 from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
@@ -29,6 +30,9 @@ from services.intake.letters import keep
 from services.intake.openapi import cap_body, command_body, describe, report_body
 from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
 from services.platform.acceptance import Accepted, ConflictError, InvalidError
+from services.platform.access.guard import Access, allow, everyone
+from services.platform.access.involvement import may_see
+from services.platform.access.principal import STAFF, Principal
 from services.platform.body import JSON, XML, MalformedError, read_body, read_key, read_object
 from services.platform.postgres import TRANSIENT
 from services.platform.problem import ProblemError, add_problems, documented
@@ -39,10 +43,15 @@ DATABASE_WITHIN = 2.0
 REPORTS = Counter(
     "muster_intake_requests_total", "Reports and commands that came in over HTTP.", ["namespace", "origin", "outcome"]
 )
+COMMANDED = "http:/v1/incidents/commands"
+"""The way in of decisions, as it is counted: without the incident's id."""
+Reporter = Annotated[Principal, allow(Role.DUTY_OFFICER, reporting=True)]
 
 _S = HTTPStatus
 _TAKEN: dict[int | str, dict[str, Any]] = documented(
     _S.BAD_REQUEST,
+    _S.UNAUTHORIZED,
+    _S.FORBIDDEN,
     _S.CONFLICT,
     _S.REQUEST_ENTITY_TOO_LARGE,
     _S.UNSUPPORTED_MEDIA_TYPE,
@@ -69,10 +78,13 @@ def make_app(
     intake: Intake,
     pool: "asyncpg.Pool[asyncpg.Record]",
     readiness: Callable[[], Mapping[str, bool]],
+    access: Access,
     *,
     version: str = "0.1.0",
 ) -> FastAPI:
     """Make the application. ``readiness`` names the process's own conditions; the database is asked besides.
+
+    ``access`` says who asks and puts on the audit what was accepted.
 
     When it stops it waits for what is being published, so stop it before the broker and the pool.
     """
@@ -92,53 +104,72 @@ def make_app(
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
+    app.state.access = access
     add_problems(app)
-    _add_intake(app, intake, pool)
+    _add_intake(app, intake, pool, access)
     _add_reading(app, intake, pool)
     _add_health(app, pool, readiness)
     describe(app)
     return app
 
 
-def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", access: Access) -> None:
     repeated = {"model": Answer, "description": "It was accepted before; this is the answer given then."}
     responses: dict[int | str, dict[str, Any]] = {200: repeated, **_TAKEN}
 
+    async def noted(request: Request, caller: Principal, accepted: Accepted, action: str, **detail: str) -> None:
+        incident = str(accepted.incident_id)
+        outcome = "repeated" if accepted.repeated else "done"
+        world = intake.namespace.value
+        await access.note(caller, action, incident, outcome=outcome, request=request, world=world, **detail)
+
     @app.post("/v1/incidents", status_code=202, response_model=Answer, responses=responses,
               openapi_extra=report_body(), operation_id="report_incident")  # fmt: skip
-    async def report_incident(request: Request) -> Response:
+    async def report_incident(request: Request, caller: Reporter) -> Response:
         """Report an incident, an update or a cancellation, as JSON."""
-        return await _report(intake, pool, request, JSON, _from_json)
+        accepted = await _report(intake, pool, request, JSON, _from_json)
+        await noted(request, caller, accepted, "incident.report", form="json")
+        return _taken(intake, f"http:{request.url.path}", accepted)
 
     @app.post("/v1/cap", status_code=202, response_model=Answer, responses=responses,
               openapi_extra=cap_body(), operation_id="report_cap")  # fmt: skip
-    async def report_cap(request: Request) -> Response:
+    async def report_cap(request: Request, caller: Reporter) -> Response:
         """Report an incident, an update or a cancellation, as a CAP alert."""
-        return await _report(intake, pool, request, XML, _from_cap)
+        accepted = await _report(intake, pool, request, XML, _from_cap)
+        await noted(request, caller, accepted, "incident.report", form="cap")
+        return _taken(intake, f"http:{request.url.path}", accepted)
 
     @app.post("/v1/incidents/{incident_id}/commands", status_code=202, response_model=Answer,
               responses=responses | documented(_S.NOT_FOUND), openapi_extra=command_body(),
               operation_id="command_incident")  # fmt: skip
-    async def command_incident(incident_id: Id, request: Request) -> Response:
-        """Decide something about an incident, as its duty officer."""
-        return await _command(intake, pool, request, incident_id)
+    async def command_incident(
+        incident_id: Id, request: Request, caller: Annotated[Principal, allow(Role.DUTY_OFFICER)]
+    ) -> Response:
+        """Decide something about an incident, as its duty officer; ``by`` is who asks, whatever the body says."""
+        accepted, command = await _command(intake, pool, request, incident_id, caller.name)
+        await noted(request, caller, accepted, "incident.command", command=command)
+        return _taken(intake, COMMANDED, accepted)
 
 
 def _add_reading(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    @app.get("/v1/incidents", responses=documented(_S.UNPROCESSABLE_ENTITY), operation_id="list_incidents")
+    @app.get("/v1/incidents", responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.UNPROCESSABLE_ENTITY),
+             operation_id="list_incidents", dependencies=[allow(*STAFF)])  # fmt: skip
     async def incidents(limit: Annotated[int, Query(ge=1, le=500)] = 100, closed: bool = True) -> IncidentList:
         """List incidents, latest report first; ``closed=false`` leaves out those that are over."""
         return await list_incidents(pool, intake.namespace, closed=closed, at_most=limit)
 
     @app.get("/v1/incidents/{incident_id}", operation_id="show_incident",
-             responses=documented(_S.NOT_FOUND, _S.UNPROCESSABLE_ENTITY))  # fmt: skip
-    async def incident(incident_id: Id, as_of: Time | None = None) -> IncidentView:
+             responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.NOT_FOUND, _S.UNPROCESSABLE_ENTITY))  # fmt: skip
+    async def incident(
+        incident_id: Id, caller: Annotated[Principal, allow(*Role)], as_of: Time | None = None
+    ) -> IncidentView:
         """Show one incident: its report, activations, assignments with their times, obstacles and timeline.
 
+        A department's member sees those that its department has an order in.
         ``as_of``: as it was known then. The time carries its offset (``2026-06-01T08:05:00Z``; ``+`` is ``%2B``).
         """
         found = await show_incident(pool, intake.namespace, incident_id, as_of=as_of)
-        if found is None:
+        if found is None or not await may_see(pool, caller, incident_id):
             raise _unknown(incident_id, intake, as_of)
         return found
 
@@ -146,12 +177,12 @@ def _add_reading(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Recor
 def _add_health(
     app: FastAPI, pool: "asyncpg.Pool[asyncpg.Record]", readiness: Callable[[], Mapping[str, bool]]
 ) -> None:
-    @app.get("/health/live", operation_id="live")
+    @app.get("/health/live", operation_id="live", dependencies=[everyone()])
     async def live() -> Health:
         """Say that the process runs."""
         return Health(ok=True)
 
-    @app.get("/health/ready", operation_id="ready", response_model=Health,
+    @app.get("/health/ready", operation_id="ready", response_model=Health, dependencies=[everyone()],
              responses={503: {"model": Health, "description": "Not ready; the checks say why."}})  # fmt: skip
     async def ready() -> Response:
         """Say whether reports can be taken in now."""
@@ -159,7 +190,7 @@ def _add_health(
         health = Health(ok=all(checks.values()), checks=checks)
         return JSONResponse(health.model_dump(), 200 if health.ok else 503)
 
-    @app.get("/metrics", operation_id="metrics", response_class=Response,
+    @app.get("/metrics", operation_id="metrics", response_class=Response, dependencies=[everyone()],
              responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}})  # fmt: skip
     async def metrics() -> Response:
         """Give the process's counters to Prometheus."""
@@ -181,14 +212,14 @@ async def _report(
     request: Request,
     media_types: tuple[str, ...],
     read: Callable[[Intake, bytes], ReportIn],
-) -> Response:
+) -> Accepted:
     origin = f"http:{request.url.path}"
     key = read_key(request)
     content_type, body = await read_body(request, media_types)
     if key is None and media_types is XML:
         key = hashlib.sha256(body).hexdigest()
     try:
-        accepted = await intake.accept(
+        return await intake.accept(
             read(intake, body), origin=origin, idempotency_key=key, content_type=content_type, body=body
         )
     except ConflictError as error:
@@ -197,7 +228,6 @@ async def _report(
         headers = {"content-type": content_type} | ({"idempotency-key": key} if key else {})
         letter = await keep(pool, intake.namespace, origin=origin, body=body, headers=headers, reason=str(error))
         raise _refused(intake, origin, _status_of(error), error, letter) from None
-    return _taken(intake, origin, accepted)
 
 
 def _from_json(intake: Intake, body: bytes) -> ReportIn:
@@ -213,13 +243,13 @@ def _from_cap(intake: Intake, body: bytes) -> ReportIn:
 
 
 async def _command(
-    intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", request: Request, incident_id: UUID
-) -> Response:
-    origin = "http:/v1/incidents/commands"
+    intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", request: Request, incident_id: UUID, by: str
+) -> tuple[Accepted, str]:
+    origin = COMMANDED
     key = read_key(request)
     content_type, body = await read_body(request, JSON)
     try:
-        command = read_command(read_object(body), incident_id, intake.clock.now())
+        command = read_command(read_object(body), incident_id, by, intake.clock.now())
         known = await find_status(pool, intake.namespace, incident_id)
         if known is None:
             raise _unknown(incident_id, intake)
@@ -234,7 +264,7 @@ async def _command(
         )
     except (ConflictError, MalformedError, InvalidError) as error:
         raise _refused(intake, origin, _status_of(error), error) from None
-    return _taken(intake, origin, accepted)
+    return accepted, command.action
 
 
 def _status_of(error: Exception) -> HTTPStatus:

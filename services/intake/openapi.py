@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from schemas.command import CommandBase
-from services.intake.commands_in import FILLED_IN
+from services.intake.commands_in import FILLED_IN, OVERWRITTEN
 from services.platform.body import MAX_KEY, XML
 from services.platform.problem import Problem
 from services.platform.report_in import ReportIn
@@ -76,7 +76,10 @@ def describe(app: FastAPI) -> None:
 
 
 def _close(schema: dict[str, Any]) -> None:
-    """Say of a command that its filled-in fields are not given, its action is, and nothing else may be."""
+    """Say of a command that its filled-in fields are not given, its action is, and nothing else may be.
+
+    Who decides may be given and makes no difference.
+    """
     schema["properties"] = {name: field for name, field in schema["properties"].items() if name not in FILLED_IN}
-    schema["required"] = sorted({*schema["required"], "action"} - set(FILLED_IN))
+    schema["required"] = sorted({*schema["required"], "action"} - {*FILLED_IN, OVERWRITTEN})
     schema["additionalProperties"] = False

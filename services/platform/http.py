@@ -9,6 +9,8 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
+from services.platform.access.guard import everyone
+
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
 
 
@@ -44,20 +46,20 @@ async def serve(app: ASGIApp, host: str, port: int) -> None:
 def add_health(app: FastAPI, is_alive: Callable[[], bool], readiness: Readiness) -> None:
     """Add ``/health/live`` (a recent poll by every consumer), ``/health/ready`` and ``/metrics`` to an app."""
 
-    @app.get("/health/live", tags=["health"])
+    @app.get("/health/live", tags=["health"], dependencies=[everyone()])
     async def live(response: Response) -> dict[str, bool]:
         """Say whether the process is alive: 200, or 503 for a supervisor to restart it."""
         response.status_code = 200 if is_alive() else 503
         return {"alive": is_alive()}
 
-    @app.get("/health/ready", tags=["health"])
+    @app.get("/health/ready", tags=["health"], dependencies=[everyone()])
     async def ready(response: Response) -> dict[str, bool]:
         """Say what is ready: 200 when everything is, else 503."""
         found = await readiness()
         response.status_code = 200 if all(found.values()) else 503
         return found
 
-    @app.get("/metrics", tags=["health"])
+    @app.get("/metrics", tags=["health"], dependencies=[everyone()])
     async def metrics() -> Response:
         """Give the process's counts in Prometheus' text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -190,7 +190,10 @@ async def test_faulty_alert_leaves_one_line_and_one_dead_letter(tmp_path: Path) 
         code, letters = await muster(tmp_path, "dead-letters", "list")
         assert code == 0
         assert len(letters) == 2
+        token = json.loads((tmp_path / ".muster" / "running.json").read_text())["token"]
         async with httpx.AsyncClient(base_url=up.http) as client:
+            assert (await client.get("/v1/incidents")).status_code == 401
+            client.headers["Authorization"] = f"Bearer {token}"
             listed = (await client.get("/v1/incidents")).json()["incidents"]
             assert listed == []
             answer = await client.get("/health/ready")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ from schemas.assignment import Assignment
 from schemas.envelope import ACKNOWLEDGEMENT, Envelope, write_value
 from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, department_pattern, topic_name
 from schemas.vocabulary import Answer, Namespace
+from services.platform.access.opening import open_access
+from services.platform.access.principal import REPORT
 from services.platform.embedded.ports import free_ports
 
 REPO = Path(__file__).parents[2]
@@ -112,11 +114,24 @@ class Fleet:
         return loop.time() - begun
 
 
+async def reporting_token(database: str) -> str:
+    """Issue a token that lets a feed report incidents, and nothing else."""
+    access = await open_access(database, size=1)
+    try:
+        now = access.now()
+        lives = timedelta(hours=1)
+        _, text = await access.tokens.issue("fleet", scopes=[REPORT], by="test", now=now, expires_at=now + lives)
+        return text
+    finally:
+        await access.close()
+
+
 @dataclass(slots=True)
 class Reporters:
     """People who report incidents and try again until they are heard; ``taken`` maps event ids to incidents."""
 
     intakes: Sequence[str]
+    token: str
     taken: dict[UUID, UUID] = field(default_factory=dict)
 
     async def report(self, number: int, *, per_second: float) -> None:
@@ -139,11 +154,11 @@ class Reporters:
             "areas": [{"description": f"District {uuid7()}"}],
             "reported_by": "fleet",
         }
-        key = {"Idempotency-Key": f'"{uuid7()}"'}
+        headers = {"Idempotency-Key": f'"{uuid7()}"', "Authorization": f"Bearer {self.token}"}
         for turn in range(1_000):
             base = self.intakes[(which + turn) % len(self.intakes)]
             with suppress(httpx.HTTPError):
-                answer = await client.post(f"{base}/v1/incidents", json=body, headers=key)
+                answer = await client.post(f"{base}/v1/incidents", json=body, headers=headers)
                 if answer.is_success:
                     accepted = answer.json()
                     self.taken[UUID(accepted["event_id"])] = UUID(accepted["incident_id"])

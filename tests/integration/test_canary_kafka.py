@@ -18,7 +18,7 @@ from services.platform.embedded.apache import ApacheKafka
 from services.platform.kafka import make_broker, publish_all
 from services.platform.postgres import Pool
 from services.platform.settings import Settings
-from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, unsettled
+from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, reporting_token, unsettled
 from tests.services.support import publish_shipped, until
 
 pytestmark = pytest.mark.kafka
@@ -63,7 +63,10 @@ async def test_the_canary_beside_500_real_incidents_has_no_real_effect(
     pool: Pool, database: str, kafka: str, fleets: Sequence[Fleet]
 ) -> None:
     """Round after round while 500 real incidents come in and are answered; the command itself says the same."""
-    reporters, departments = Reporters(fleets[0].intakes), Departments(kafka, idempotent=True)
+    reporters, departments = (
+        Reporters(fleets[0].intakes, await reporting_token(database)),
+        Departments(kafka, idempotent=True),
+    )
     rounds: list[Round] = []
     books = await asyncpg.connect(database)
     try:

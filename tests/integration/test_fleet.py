@@ -12,7 +12,7 @@ import pytest
 from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.postgres import Pool
-from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, unsettled
+from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, reporting_token, unsettled
 from tests.services.support import publish_shipped
 
 STOP_WITHIN = 30
@@ -78,7 +78,10 @@ async def test_killed_copies_lose_nothing_on_apache_kafka(
     cluster = ApacheKafka(tmp_path / "kafka", brokers=3)
     kafka = await cluster.start()
     fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_REPLICATION="3")
-    reporters, departments = Reporters(fleet.intakes), Departments(kafka, idempotent=True)
+    reporters, departments = (
+        Reporters(fleet.intakes, await reporting_token(database)),
+        Departments(kafka, idempotent=True),
+    )
     try:
         await fleet.start_all()
         async with departments.listening():
@@ -109,7 +112,10 @@ async def test_broker_that_forgets_everything_loses_nothing(
     server = EmbeddedBroker(tmp_path / "broker")
     kafka = await server.start()
     fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_EMBEDDED_BROKER="true")
-    reporters, departments = Reporters(fleet.intakes), Departments(kafka, idempotent=False)
+    reporters, departments = (
+        Reporters(fleet.intakes, await reporting_token(database)),
+        Departments(kafka, idempotent=False),
+    )
     try:
         await fleet.start_all()
         async with departments.listening():

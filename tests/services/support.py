@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+from fastapi import Request
 from uuid_utils.compat import uuid7
 
 from schemas.acknowledgement import Acknowledgement
@@ -16,14 +17,17 @@ from schemas.base import Message
 from schemas.envelope import ACKNOWLEDGEMENT, INCIDENT, Envelope, write_value
 from schemas.incident import Area, IncidentReport
 from schemas.topics import ACKNOWLEDGEMENTS, INCIDENTS, topic_name
-from schemas.vocabulary import Answer, Category, Certainty, MessageType, Namespace, Severity, Status, Urgency
+from schemas.vocabulary import Answer, Category, Certainty, MessageType, Namespace, Role, Severity, Status, Urgency
+from services.platform.access.principal import Principal
 from services.platform.kafka import make_broker, publish_all
 from services.platform.postgres import Pool
+from services.platform.problem import ProblemError
 from services.platform.published import publish
 from services.platform.settings import Settings
 from services.playbooks.stored import Wordings, read_wordings
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+OFFICER = Principal(uuid7(), "officer", frozenset({Role.DUTY_OFFICER}))
 Sent = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
 
@@ -107,6 +111,37 @@ async def send(kafka: str, *messages: Sent, idempotent: bool = False) -> None:
         assert not errors, errors
     finally:
         await broker.stop()
+
+
+class NotedAccess:
+    """Access without a database, for tests of other things: who bears one of its names is that one; keeps its notes."""
+
+    def __init__(self, *callers: Principal) -> None:
+        self.callers = {caller.name: caller for caller in callers or (OFFICER,)}
+        self.noted: list[tuple[str, str, str | None, str]] = []
+
+    def bearer(self, name: str) -> dict[str, str]:
+        """The headers of one of its callers."""
+        return {"Authorization": f"Bearer {self.callers[name].name}"}
+
+    async def identify(self, request: Request) -> Principal | None:
+        return self.callers.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+
+    async def note(
+        self,
+        caller: Principal | None,
+        action: str,
+        target: str | None = None,
+        *,
+        outcome: str = "done",
+        request: Request | None = None,
+        **detail: Any,
+    ) -> None:
+        del request, detail
+        self.noted.append((caller.name if caller else "", action, target, outcome))
+
+    async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
+        await self.note(caller, "refused", request.url.path, outcome=str(problem.kind))
 
 
 T = TypeVar("T")

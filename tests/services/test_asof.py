@@ -31,7 +31,7 @@ from services.platform.postgres import Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.records import load
 from services.playbooks.stored import directory_from, plan_from
-from tests.services.support import publish_shipped, report
+from tests.services.support import NotedAccess, publish_shipped, report
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -297,7 +297,7 @@ class _Nowhere:
 
 def api(played: Played) -> FastAPI:
     intake = Intake(played.pool, _Nowhere(), played.clock, Namespace.ACTUAL)
-    return make_app(intake, played.pool, dict)
+    return make_app(intake, played.pool, dict, NotedAccess())
 
 
 async def test_the_api_tells_the_past_and_refuses_a_time_without_its_offset(pool: Pool) -> None:
@@ -310,7 +310,9 @@ async def test_the_api_tells_the_past_and_refuses_a_time_without_its_offset(pool
     await played.answer(assignment, Answer.COMMIT)
     await played.command(order.StandDown)
     transport = httpx.ASGITransport(app=api(played))
-    async with httpx.AsyncClient(transport=transport, base_url="http://muster") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://muster", headers=NotedAccess().bearer("officer")
+    ) as client:
         path = f"/v1/incidents/{played.id}"
         past = (await client.get(path, params={"as_of": then.isoformat()})).json()
         now = (await client.get(path)).json()

@@ -15,15 +15,17 @@ from uuid_utils.compat import uuid7
 
 from schemas.envelope import COMMAND, INCIDENT, read_message
 from schemas.incident import IncidentReport
-from schemas.vocabulary import Namespace
+from schemas.vocabulary import Namespace, Role
 from services.intake import http
 from services.intake.accept import Intake
+from services.platform.access.principal import Principal
 from services.platform.clock import SystemClock
 from services.platform.outbox import Outgoing
 from services.platform.postgres import Pool
 from services.platform.queries import query
 from services.platform.report_in import ReportIn
 from tests.contract.test_cap import ALERT
+from tests.services.support import OFFICER, NotedAccess
 
 FIRE = {
     "status": "Exercise",
@@ -34,6 +36,12 @@ FIRE = {
     "reported_by": "control room",
     "parameters": {"storeys": 30, "kind": "residential"},
 }
+OTHERS = (
+    Principal(uuid7(), "planner", frozenset({Role.PLANNER})),
+    Principal(uuid7(), "police", frozenset({Role.DEPARTMENT}), frozenset({"police"})),
+    Principal(uuid7(), "health", frozenset({Role.DEPARTMENT}), frozenset({"health"})),
+    Principal(uuid7(), "sensor", frozenset(), may_report=True),
+)
 
 
 class RecordingOutbox:
@@ -64,10 +72,15 @@ class Api:
         self.outbox = RecordingOutbox(pool)
         self.ready = {"broker": True}
         self.intake = Intake(pool, self.outbox, SystemClock(), Namespace.EXERCISE)
-        self.app = http.make_app(self.intake, pool, lambda: self.ready)
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=True), base_url="http://muster"
-        )
+        self.access = NotedAccess(OFFICER, *OTHERS)
+        self.app = http.make_app(self.intake, pool, lambda: self.ready, self.access)
+        self.client = self.of("officer")
+        self.nobody = httpx.AsyncClient(transport=self.client._transport, base_url="http://muster")
+
+    def of(self, name: str) -> httpx.AsyncClient:
+        """A client of one of those it knows."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+        return httpx.AsyncClient(transport=transport, base_url="http://muster", headers=self.access.bearer(name))
 
     async def report(self, key: str | None = None, **fields: Any) -> httpx.Response:
         headers = {"Idempotency-Key": key} if key else {}
@@ -91,7 +104,6 @@ async def api(pool: Pool) -> AsyncIterator[Api]:
     api = Api(pool)
     yield api
     await api.intake.drain()
-    await api.client.aclose()
 
 
 def problem(response: httpx.Response, status: int) -> dict[str, Any]:
@@ -423,7 +435,8 @@ async def test_a_decision_is_put_on_its_way(api: Api) -> None:
     message = api.outbox.published[-1]
     envelope, command = read_message(message.envelope.headers(), message.value, COMMAND)
     assert (message.topic, str(envelope.id)) == ("muster.exercise.commands", response.json()["event_id"])
-    assert (str(command.incident_id), command.plan, command.by) == (incident, "high-rise-fire", "Lin")
+    assert (str(command.incident_id), command.plan) == (incident, "high-rise-fire")
+    assert command.by == "officer", "whoever the body names, it is who asks"
     again = await api.client.post(path, json=decision, headers={"Idempotency-Key": "c-1"})
     assert (again.status_code, again.json()) == (200, response.json() | {"repeated": True})
     other = (await api.report()).json()["incident_id"]
@@ -450,6 +463,46 @@ async def test_a_decision_that_can_not_be_taken_is_told_why(api: Api, fields: An
     told = problem(await api.client.post(f"/v1/incidents/{incident}/commands", json=decision), status)
     assert told["detail"].startswith(detail)
     assert (await api.count("outbox"), await api.count("dead_letters")) == (1, 0)
+
+
+async def test_only_a_duty_officer_reports_and_decides_and_a_sensor_reports(api: Api) -> None:
+    incident = (await api.report()).json()["incident_id"]
+    decision = {"action": "close", "status": "Exercise", "reason": "over"}
+    path = f"/v1/incidents/{incident}/commands"
+    for name, reports, decides in (("planner", 403, 403), ("police", 403, 403), ("sensor", 202, 403)):
+        client = api.of(name)
+        assert (await client.post("/v1/incidents", json=FIRE)).status_code == reports
+        assert (await client.post("/v1/cap", content=b"<alert")).status_code == {403: 403, 202: 415}[reports]
+        problem(await client.post(path, json=decision), decides)
+    for answer in (await api.nobody.post("/v1/incidents", json=FIRE), await api.nobody.post(path, json=decision)):
+        assert problem(answer, 401)["type"] == "urn:muster:problem:not-signed-in"
+    assert (await api.count("reports")) == 2
+    assert (await api.client.post(path, json=decision)).status_code == 202
+    taken = [(by, action, outcome) for by, action, _, outcome in api.access.noted if outcome == "done"]
+    assert taken == [
+        ("officer", "incident.report", "done"),
+        ("sensor", "incident.report", "done"),
+        ("officer", "incident.command", "done"),
+    ]
+    assert sum(action == "refused" for _, action, _, _ in api.access.noted) == 9
+
+
+async def test_staff_see_every_incident_and_a_department_those_it_has_an_order_in(api: Api) -> None:
+    incident = UUID((await api.report()).json()["incident_id"])
+    await decide(api.pool, incident)
+    for name, listed, shown in (
+        ("officer", 200, 200),
+        ("planner", 200, 200),
+        ("police", 403, 200),
+        ("health", 403, 404),
+        ("sensor", 403, 403),
+    ):
+        client = api.of(name)
+        assert (await client.get("/v1/incidents")).status_code == listed, name
+        assert (await client.get(f"/v1/incidents/{incident}")).status_code == shown, name
+    assert (await api.nobody.get("/v1/incidents")).status_code == 401
+    assert (await api.nobody.get("/health/ready")).status_code == 200
+    assert (await api.nobody.get("/metrics")).status_code == 200
 
 
 async def test_a_decision_about_an_incident_that_is_not_there_is_refused(api: Api) -> None:
@@ -480,8 +533,10 @@ async def test_an_incident_can_be_read_before_and_after_it_is_decided(api: Api) 
 async def test_the_other_namespaces_incidents_are_not_shown(api: Api) -> None:
     incident = UUID((await api.report()).json()["incident_id"])
     await decide(api.pool, incident)
-    actual = http.make_app(Intake(api.pool, api.outbox, SystemClock(), Namespace.ACTUAL), api.pool, dict)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(actual), base_url="http://muster") as client:
+    actual = http.make_app(Intake(api.pool, api.outbox, SystemClock(), Namespace.ACTUAL), api.pool, dict, api.access)
+    officer = api.access.bearer("officer")
+    transport = httpx.ASGITransport(actual)
+    async with httpx.AsyncClient(transport=transport, base_url="http://muster", headers=officer) as client:
         assert (await client.get("/v1/incidents")).json() == {"incidents": []}
         problem(await client.get(f"/v1/incidents/{incident}"), 404)
 
@@ -537,7 +592,8 @@ async def test_the_description_names_every_answer_and_every_schema(api: Api) -> 
     references = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
     assert references <= schemas.keys()
     assert sorted(schemas["ReportIn"]["required"]) == ["message_type", "reported_by", "status"]
-    assert sorted(schemas["Activate"]["required"]) == ["action", "by", "plan", "reason", "status"]
+    assert sorted(schemas["Activate"]["required"]) == ["action", "plan", "reason", "status"]
+    assert "by" in schemas["Activate"]["properties"], "it may be named, and makes no difference"
 
 
 def test_a_report_in_has_the_fields_of_a_report() -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 from fastapi import Request
 
 from services.platform.access.audit import Audit
@@ -25,7 +26,8 @@ from services.platform.access.settings import AccessSettings
 from services.platform.access.tokens import Tokens
 from services.platform.access.trickle import Trickle
 from services.platform.clock import Clock, SystemClock
-from services.platform.postgres import Pool
+from services.platform.logs import get_logger
+from services.platform.postgres import TRANSIENT, Pool
 from services.platform.problem import ProblemError
 
 REFUSALS = 60
@@ -34,6 +36,8 @@ REFUSALS_WITHIN = timedelta(minutes=1)
 _CALLER = "muster-caller"
 _SUSPECT = "muster-suspect"
 """Where in a request's scope stands who asks, and who would be asking if the request isn't forged."""
+
+_log = get_logger(__name__)
 
 
 class Access:
@@ -106,17 +110,25 @@ class Access:
         request: Request | None = None,
         **detail: Any,
     ) -> None:
-        """Put on the audit what somebody did; never with a secret in the detail."""
-        await self.audit.note(
-            self.now(),
-            action,
-            by=None if caller is None else caller.name,
-            by_id=None if caller is None else caller.id,
-            target=target,
-            outcome=outcome,
-            address=None if request is None else address_of(request),
-            detail=detail,
-        )
+        """Put on the audit what somebody did; never with a secret in the detail.
+
+        What was done stays done when the database is away just then: the log keeps the entry.
+        """
+        by = None if caller is None else caller.name
+        try:
+            await self.audit.note(
+                self.now(),
+                action,
+                by=by,
+                by_id=None if caller is None else caller.id,
+                target=target,
+                outcome=outcome,
+                address=None if request is None else address_of(request),
+                detail=detail,
+            )
+        except (asyncpg.PostgresError, *TRANSIENT) as error:
+            told = {"by": by, "action": action, "target": target, "outcome": outcome, "detail": detail}
+            _log.error("not on the audit", error=repr(error), **told)
 
     async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
         """Put on the audit what somebody was kept from; of strangers only so many a minute, and how many more."""

@@ -64,6 +64,12 @@ async def demo_people(access: Access) -> list[str]:
     return [person.login for person in people] if await _add_first(access, [(each, hashed) for each in people]) else []
 
 
+async def is_demo(access: Access) -> bool:
+    """Say whether the demo's people can sign in with `DEMO_PASSWORD`."""
+    known = await access.people.by_login(next(iter(DEMO_STAFF)))
+    return known is not None and await access.passwords.verify(known.password, DEMO_PASSWORD)
+
+
 async def _add_first(access: Access, people: list[tuple[Person, str]]) -> bool:
     async with access.pool.acquire() as connection:
         await connection.execute(_LOCK)

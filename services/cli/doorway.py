@@ -1,0 +1,46 @@
+"""Access as a process is given it: opened, with somebody who may sign in, and a word about that on stderr."""
+
+import getpass
+
+from services.cli.output import aside
+from services.platform.access.access import Access
+from services.platform.access.opening import (
+    DEMO_PASSWORD,
+    DEMO_STAFF,
+    FIRST_LOGIN,
+    demo_people,
+    first_run,
+    is_demo,
+    open_access,
+)
+
+
+async def open_door(database: str, *, demo: bool = False) -> Access:
+    """Open access to a database that is up to date, and see that somebody may sign in.
+
+    On the first start of all an administrator is added whose one-time password is printed, this once; with ``demo``,
+    for the embedded database only, ready-made people for every role instead.
+    """
+    access = await open_access(database)
+    if demo:
+        await demo_people(access)
+        if await is_demo(access):
+            names = ", ".join(DEMO_STAFF)
+            aside.print(
+                f"Demo: sign in as {names} or a department's id (fire-rescue), password {DEMO_PASSWORD}.",
+                soft_wrap=True,
+                markup=False,
+            )
+    password = await first_run(access)
+    if password is not None:
+        aside.print(
+            f"First start: sign in as {FIRST_LOGIN} with the one-time password {password} (shown this once).",
+            soft_wrap=True,
+            markup=False,
+        )
+    return access
+
+
+def operator() -> str:
+    """Name the person at this machine, as goes on record."""
+    return getpass.getuser()
