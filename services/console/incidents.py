@@ -59,7 +59,7 @@ Caller = Annotated[Principal, allow()]
 Cursor = Annotated[str | None, Query(max_length=500)]
 Kinds = Annotated[list[Entry] | None, Query(description="Only these entries; may be given more than once.")]
 Words = Annotated[
-    str | None, Query(max_length=200, pattern=r"^[^\0]*$", description="Only entries that hold this text.")
+    str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Only entries that hold this text.")
 ]
 
 
