@@ -8,8 +8,9 @@ import typer
 from schemas.vocabulary import Namespace
 from services.cli.doorway import open_door
 from services.cli.output import aside, fail, run
-from services.cli.processes import SERVICES, make_runtime, serving_health, serving_intake
+from services.cli.processes import SERVICES, make_runtime, serving_health
 from services.cli.servers import settings
+from services.cli.site import make_sites, serving
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
@@ -29,8 +30,12 @@ async def bring_up_to_date(configured: Settings) -> None:
 @run
 async def serve(
     service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
-    namespace: Annotated[Namespace | None, typer.Option(help="The world it works in.")] = None,
-    port: Annotated[int | None, typer.Option(help="Intake: HTTP port. Others: port for health and metrics.")] = None,
+    namespace: Annotated[
+        Namespace | None, typer.Option(help="The world it works in; the console shows both unless one is named.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Intake and console: HTTP port. Others: port for health and metrics.")
+    ] = None,
 ) -> None:
     """Run one service until SIGTERM or Ctrl-C; it then finishes what it has in hand, within 15 seconds."""
     if service not in SERVICES:
@@ -38,14 +43,18 @@ async def serve(
     configured = settings(namespace=namespace)
     configure_logging(form=configured.log_format, level=configured.log_level)
     await bring_up_to_date(configured)
-    runtime = await make_runtime(configured, service, (service,))
+    worlds = list(Namespace) if service == "console" and namespace is None else [configured.namespace]
+    runtimes = [
+        await make_runtime(configured.model_copy(update={"namespace": world}), service, (service,)) for world in worlds
+    ]
     async with AsyncExitStack() as stack:
-        if service == "intake":
+        if service in {"intake", "console"}:
             access = await open_door(configured.database)
             stack.push_async_callback(access.close)
-            extra = [serving_intake([runtime], access, configured.http_host, port or configured.http_port)]
+            sites = make_sites(runtimes, access, pages=service == "console", playbooks=configured.playbooks)
+            extra = [serving(sites, access, configured.http_host, port or configured.http_port)]
         else:
             metrics_port = port if port is not None else configured.metrics_port
-            extra = [] if metrics_port is None else [serving_health(runtime, configured.http_host, metrics_port)]
-        await run_all([runtime], extra=extra)
+            extra = [] if metrics_port is None else [serving_health(runtimes[0], configured.http_host, metrics_port)]
+        await run_all(runtimes, extra=extra)
     aside.print(f"{service} has stopped.")

@@ -10,8 +10,9 @@ from schemas.vocabulary import Namespace
 from services.cli.doorway import open_door, operator
 from services.cli.drill_scheduled import watching_schedules
 from services.cli.output import JsonFlag, aside, fail, print_json, run
-from services.cli.processes import SERVICES, make_runtime, serving_intake
+from services.cli.processes import SERVICES, make_runtime
 from services.cli.servers import DATA, forget, remember
+from services.cli.site import make_sites, serving
 from services.drills.control import follow_pauses, pausable
 from services.platform.access.opening import local_token
 from services.platform.embedded.apache import ApacheKafka
@@ -67,11 +68,11 @@ async def up(
             if as_json:
                 print_json(shown)
             else:
-                aside.print(f"Muster is up: {addresses['http']} (its API at /openapi.json). Ctrl-C stops it.")
+                aside.print(f"Muster is up: {addresses['http']} (its API: /openapi.json). Ctrl-C stops it.")
 
         stack.callback(forget)
         extra = [
-            serving_intake(runtimes, access, "127.0.0.1", port),
+            serving(make_sites(runtimes, access, pages=True, playbooks=playbooks), access, "127.0.0.1", port),
             watching_schedules(runtimes[-1], data_dir, playbooks),
             token.keep,
         ]

@@ -1,0 +1,122 @@
+"""The composition root of what is served over HTTP: each world's API and pages, put together from all services."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from schemas.vocabulary import Namespace
+from services.console.answers import add_answers
+from services.console.assets import MissingError
+from services.console.inbox import add_inbox_api
+from services.console.incidents import add_incidents_api
+from services.console.live import Hub
+from services.console.operations import add_operations_api
+from services.console.pages.department import add_department
+from services.console.pages.operations import add_operations
+from services.console.plans import add_plans_api
+from services.console.preview import add_preview
+from services.console.scorecards import add_scorecards_api
+from services.console.site import add_console, add_static
+from services.console.stream import add_stream
+from services.drills.http import add_drills
+from services.drills.starting import Launcher
+from services.intake.accept import Intake
+from services.intake.cap import parse_cap
+from services.intake.http import make_app
+from services.platform.access.access import Access
+from services.platform.access.headers import Headers
+from services.platform.access.http import add_access
+from services.platform.errors import MusterError
+from services.platform.http import serve
+from services.platform.runtime import Runtime
+
+DRAIN_WITHIN = 2.0
+"""Seconds that may pass until what was taken in is with the broker, once asked to stop."""
+PAGES: tuple[Callable[[FastAPI], None], ...] = (add_department, add_operations)
+SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
+"""Those that belong to no world: plans, people; the first site has them."""
+EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
+Drain = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Sites:
+    """The sites of one process: what is served, and what must be drained before the broker stops."""
+
+    app: FastAPI
+    drains: list[Drain] = field(default_factory=list)
+
+
+def make_sites(
+    runtimes: Sequence[Runtime],
+    access: Access,
+    *,
+    pages: bool,
+    playbooks: Path = Path("playbooks"),
+    launcher: Launcher | None = None,
+) -> Sites:
+    """Make the sites of these namespaces, the first at the root, each other below its name.
+
+    Without ``pages`` they are intake's alone: the way in for machines. Raises `MusterError` when the pages' libraries
+    aren't installed.
+    """
+    first, *others = runtimes
+    roots = {"shared": "", first.namespace.value: ""} | {each.namespace.value: f"/{each.namespace}" for each in others}
+    drains: list[Drain] = []
+    apps = [_intake(runtime, access, drains) for runtime in runtimes]
+    add_access(apps[0], access)
+    if pages:
+        try:
+            add_static(apps[0])
+        except MissingError as error:
+            raise MusterError(str(error)) from None
+        for runtime, app in zip(runtimes, apps, strict=True):
+            _furnish(app, runtime, access, drains)
+            if runtime.namespace is Namespace.EXERCISE:
+                add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=launcher, owner=access.pool)
+        exercises = next((each.pool for each in runtimes if each.namespace is Namespace.EXERCISE), None)
+        add_plans_api(apps[0], first.pool, exercises)
+        for runtime, app in zip(runtimes, apps, strict=True):
+            wanted = [*PAGES, *(EXERCISE_PAGES if runtime.namespace is Namespace.EXERCISE else ())]
+            wanted += SHARED_PAGES if app is apps[0] else ()
+            add_console(app, runtime.namespace, access, wanted, roots)
+    for runtime, app in zip(others, apps[1:], strict=True):
+        # Each world has addresses of its own, so that neither can be taken for the other.
+        apps[0].mount(roots[runtime.namespace.value], app)
+    return Sites(apps[0], drains)
+
+
+def _intake(runtime: Runtime, access: Access, drains: list[Drain]) -> FastAPI:
+    intake = Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace)
+    drains.append(intake.drain)
+    return make_app(intake, runtime.pool, runtime.is_ready, access)
+
+
+def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]) -> None:
+    hub = Hub(runtime.pool, runtime.namespace, runtime.playbook, runtime.clock)
+    runtime.every(hub.follow)
+    drains.append(add_answers(app, runtime).drain)
+    add_inbox_api(app, runtime)
+    add_incidents_api(app, runtime)
+    add_operations_api(app, runtime, access.pool)
+    add_preview(app, runtime, parse_cap)
+    add_scorecards_api(app, runtime.pool, runtime.namespace)
+    add_stream(app, hub)
+
+
+def serving(sites: Sites, access: Access, host: str, port: int) -> Callable[[], Awaitable[None]]:
+    """Give the background work that serves sites."""
+
+    async def work() -> None:
+        try:
+            await serve(Headers(sites.app, access.settings), host, port)
+        finally:
+            # What a broker that is away keeps waiting is in the outbox.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*(drain() for drain in sites.drains)), DRAIN_WITHIN)
+
+    return work
