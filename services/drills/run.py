@@ -121,6 +121,7 @@ class Controller:
         await self._end(ending)
         # The incidents are closed by services that are all there, and nobody waits for an outage to end.
         await self._effects.bring_back(self._clock.now(), everything=True)
+        await self._let_decide()
         await self._closing.close(self._incidents, f"ENDEX of drill {self.row.document.id}: {ending}")
         if self._clock.is_paused:
             await self._resume()
@@ -303,6 +304,14 @@ class Controller:
             names = ", ".join(row["inject"] for row in waiting)
             raise DrillError(f"drill {self.row.document.id}: nobody decided inject {names}; does dispatch run?")
         return True
+
+    async def _let_decide(self) -> None:
+        """Wait for what was played last: decided after the close, it would open its incident anew."""
+        deadline = asyncio.get_running_loop().time() + DECIDED_WITHIN
+        while await self._pool.fetch(sql("drill_undecided"), self.row.id):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _mind_obstacles(self) -> None:
         if self.row.document.duty_officer is DutyOfficer.REAL:
