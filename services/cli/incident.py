@@ -112,7 +112,7 @@ def list_incidents(
         return
     rows = [
         (item["id"], item["status"], item["phase"], item["event"], ", ".join(item["plans"]), _day(item["reported_at"]))
-        for item in found["incidents"]
+        for item in found["items"]
     ]
     print_table("Incidents", ("incident", "status", "phase", "event", "plans", "reported"), rows)
 

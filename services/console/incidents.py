@@ -81,19 +81,15 @@ class _Readers:
         self.world = world
 
     async def check(self, caller: Principal, incident_id: UUID) -> None:
-        """Raise `ProblemError` where the incident isn't there (404) or isn't the caller's to read (403)."""
+        """Raise `ProblemError` (404) where there is no such incident, or none that the caller may see."""
         known = await self.world.pool.fetchval(
             "SELECT EXISTS (SELECT FROM incidents WHERE id = $1 AND status = ANY ($2)) OR"
             " EXISTS (SELECT FROM reports WHERE incident_id = $1 AND status = ANY ($2))",
             incident_id,
             statuses(self.world.namespace),
         )
-        if not known:
+        if not known or not await may_see(self.world.pool, caller, incident_id):
             raise self.unknown(incident_id)
-        if not await may_see(self.world.pool, caller, incident_id):
-            raise ProblemError(
-                _S.FORBIDDEN, f"incident {incident_id}: your department has no order in it", kind="not-allowed"
-            )
 
     async def incident(self, caller: Principal, incident_id: UUID, as_of: datetime | None) -> Incident:
         """Read an incident that has been decided about, now or as it was known then."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -154,9 +154,14 @@ def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record
 def _add_reading(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     @app.get("/v1/incidents", responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.UNPROCESSABLE_ENTITY),
              operation_id="list_incidents", dependencies=[allow(*STAFF)])  # fmt: skip
-    async def incidents(limit: Annotated[int, Query(ge=1, le=500)] = 100, closed: bool = True) -> IncidentList:
-        """List incidents, latest report first; ``closed=false`` leaves out those that are over."""
-        return await list_incidents(pool, intake.namespace, closed=closed, at_most=limit)
+    async def incidents(
+        state: Literal["all", "open", "closed"] = "all",
+        q: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        cursor: Annotated[str | None, Query(max_length=500)] = None,
+    ) -> IncidentList:
+        """List incidents, latest report first; ``q`` is a text in what was reported or in a plan's name."""
+        return await list_incidents(pool, intake.namespace, state=state, text=q, limit=limit, cursor=cursor)
 
     @app.get("/v1/incidents/{incident_id}", operation_id="show_incident",
              responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.NOT_FOUND, _S.UNPROCESSABLE_ENTITY))  # fmt: skip

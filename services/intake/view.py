@@ -1,20 +1,25 @@
 """What has become of incidents, read from the record: the minimum a sender or a script asks for."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, Field
 
+from schemas.base import Text
 from schemas.envelope import COMMAND
 from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
-from schemas.vocabulary import Namespace, Status
+from schemas.vocabulary import ActivationState, Namespace, Status
 from services.domain.incident import Activation, Assignment, Incident, Obstacle
 from services.platform.asof import load_as_of
+from services.platform.cursor import bad_cursor, read_cursor, write_cursor
 from services.platform.decider import statuses
 from services.platform.entries import entry_of
+from services.platform.queries import query
 from services.platform.records import load
 
 TIMELINE_AT_MOST = 1_000
@@ -22,12 +27,6 @@ TIMELINE_AT_MOST = 1_000
 ACCEPTED = "accepted"
 """The phase of an incident whose report is kept and not decided yet."""
 
-_LIST = (
-    "SELECT id, status, phase, reported_at, cancelled, closed_at, report ->> 'event' AS event,"
-    " report ->> 'headline' AS headline, report ->> 'severity' AS severity,"
-    " ARRAY(SELECT plan FROM activations WHERE incident_id = incidents.id ORDER BY matched_at, id) AS plans"
-    " FROM incidents WHERE status = ANY ($1) AND ($2 OR phase <> 'closed') ORDER BY reported_at DESC, id DESC LIMIT $3"
-)
 _WAITING = (
     "SELECT reports.status, received_at, value FROM reports LEFT JOIN outbox USING (event_id)"
     " WHERE reports.incident_id = $1 AND reports.status = ANY ($2) AND type IS DISTINCT FROM $3"
@@ -37,6 +36,15 @@ _TIMELINE = (
     "SELECT * FROM (SELECT * FROM timeline WHERE incident_id = $1 ORDER BY recorded_at DESC, entry_id DESC LIMIT $2)"
     " AS newest ORDER BY recorded_at, entry_id"
 )
+
+
+class Answering(BaseModel):
+    """A plan that answers an incident: its title, and where it stands at which level."""
+
+    plan: str
+    title: Text
+    state: ActivationState
+    level: str | None
 
 
 class IncidentLine(BaseModel):
@@ -52,12 +60,14 @@ class IncidentLine(BaseModel):
     headline: str | None
     severity: str | None
     plans: list[str]
+    activations: list[Answering]
 
 
 class IncidentList(BaseModel):
-    """Incidents, latest report first."""
+    """Incidents, latest report first; ``next`` is the cursor of the page after this one."""
 
-    incidents: list[IncidentLine]
+    items: list[IncidentLine]
+    next: str | None
 
 
 class IncidentView(BaseModel):
@@ -83,11 +93,36 @@ class IncidentView(BaseModel):
 
 
 async def list_incidents(
-    pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, *, closed: bool, at_most: int
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    namespace: Namespace,
+    *,
+    state: Literal["all", "open", "closed"] = "all",
+    text: str | None = None,
+    limit: int,
+    cursor: str | None = None,
 ) -> IncidentList:
-    """List a namespace's incidents, those that are closed only when asked to."""
-    rows = await pool.fetch(_LIST, statuses(namespace), closed, at_most)
-    return IncidentList(incidents=[IncidentLine(**row) for row in rows])
+    """List a namespace's incidents; ``text`` is looked for in what was reported, and in the plans that answer."""
+    at, incident_id = _place(cursor)
+    rows = await pool.fetch(
+        query("list_incidents"), statuses(namespace), state, text or None, at, incident_id, limit + 1
+    )
+    items = [IncidentLine(**{**row, "activations": json.loads(row["activations"])}) for row in rows[:limit]]
+    last = items[-1] if len(rows) > limit else None
+    following = None if last is None else write_cursor(last.reported_at.isoformat(), str(last.id))
+    return IncidentList(items=items, next=following)
+
+
+def _place(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    if cursor is None:
+        return None, None
+    at, id_ = read_cursor(cursor, 2)
+    try:
+        moment, place = datetime.fromisoformat(at), UUID(id_)
+    except ValueError:
+        raise bad_cursor() from None
+    if moment.tzinfo is None:
+        raise bad_cursor()
+    return moment, place
 
 
 async def find_status(pool: "asyncpg.Pool[asyncpg.Record]", namespace: Namespace, incident_id: UUID) -> Status | None:

@@ -304,7 +304,7 @@ async def test_staff_and_those_concerned_read_and_nobody_else(console: Console, 
         "Duty officer Chen": 200,
         "Auditor Sun": 200,
         "Officer Wang": 200,
-        "Ranger Hu": 403,
+        "Ranger Hu": 404,
         NOBODY: 401,
     }
 

@@ -20,6 +20,7 @@ from services.intake import http
 from services.intake.accept import Intake
 from services.platform.access.principal import Principal
 from services.platform.clock import SystemClock
+from services.platform.cursor import write_cursor
 from services.platform.outbox import Outgoing
 from services.platform.postgres import Pool
 from services.platform.queries import query
@@ -525,9 +526,40 @@ async def test_an_incident_can_be_read_before_and_after_it_is_decided(api: Api) 
     assert [(e["entry"], e["detail"]) for e in found["timeline"]] == [
         ("incident_reported", {"event": "High-rise fire"})
     ]
-    [line] = (await api.client.get("/v1/incidents")).json()["incidents"]
+    [line] = (await api.client.get("/v1/incidents")).json()["items"]
     assert (line["id"], line["event"], line["phase"]) == (str(incident), "High-rise fire", "open")
     assert line["plans"] == ["high-rise-fire"]
+    assert [(a["plan"], a["state"], a["level"]) for a in line["activations"]] == [("high-rise-fire", "activated", "II")]
+    assert line["activations"][0]["title"]["zh"]
+
+
+async def test_incidents_are_listed_page_by_page_by_state_and_by_what_they_tell(api: Api) -> None:
+    ids: list[str] = []
+    for number in range(3):
+        told = (await api.report(event=f"High-rise fire {number}")).json()
+        ids.insert(0, told["incident_id"])
+        await decide(api.pool, UUID(told["incident_id"]))
+    await api.pool.execute("UPDATE incidents SET phase = 'closed' WHERE id = $1", ids[0])
+
+    async def listed(**query: Any) -> list[str]:
+        page = (await api.client.get("/v1/incidents", params=query)).json()
+        return [line["id"] for line in page["items"]]
+
+    assert sorted(await listed()) == sorted(ids)
+    assert await listed(state="closed") == ids[:1]
+    assert sorted(await listed(state="open")) == sorted(ids[1:])
+    assert await listed(q="FIRE 1") == [ids[1]]
+    assert await listed(q="100%") == []
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    for _ in ids:
+        page = (await api.client.get("/v1/incidents", params={"limit": 1, **cursor})).json()
+        found += [line["id"] for line in page["items"]]
+        cursor = {"cursor": page["next"]}
+    assert (found, page["next"]) == (await listed(), None)
+    for wrong in ({"cursor": "x"}, {"cursor": write_cursor("2026-06-01", str(ids[0]))}, {"q": "\0"}, {"state": "odd"}):
+        problem(await api.client.get("/v1/incidents", params=wrong), 422)
+    problem(await api.client.get("/v1/incidents", params={"cursor": write_cursor("now", "x")}), 422)
 
 
 async def test_the_other_namespaces_incidents_are_not_shown(api: Api) -> None:
@@ -537,7 +569,7 @@ async def test_the_other_namespaces_incidents_are_not_shown(api: Api) -> None:
     officer = api.access.bearer("officer")
     transport = httpx.ASGITransport(actual)
     async with httpx.AsyncClient(transport=transport, base_url="http://muster", headers=officer) as client:
-        assert (await client.get("/v1/incidents")).json() == {"incidents": []}
+        assert (await client.get("/v1/incidents")).json() == {"items": [], "next": None}
         problem(await client.get(f"/v1/incidents/{incident}"), 404)
 
 
@@ -605,7 +637,8 @@ async def decide(pool: Pool, incident: UUID) -> None:
     at = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
     report = await pool.fetchval("SELECT value FROM outbox WHERE incident_id = $1", incident)
     activation = uuid7()
-    await pool.execute("INSERT INTO plans VALUES ('d1', 'high-rise-fire', 1, '{}')")
+    document = json.dumps({"title": {"en": "High-rise fire plan", "zh": "高层火灾预案"}})
+    await pool.execute("INSERT INTO plans VALUES ('d1', 'high-rise-fire', 1, $1) ON CONFLICT DO NOTHING", document)
     await pool.execute(
         "INSERT INTO incidents VALUES ($1, 'Exercise', 'open', $2::text::jsonb, $3, false, NULL, NULL, $3)",
         incident,
