@@ -35,10 +35,13 @@ ALERT = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 class Up:
-    """A running ``muster up`` and the addresses it announced."""
+    """A running ``muster up``, the addresses it announced, and the token it left for commands on its machine."""
 
-    def __init__(self, process: asyncio.subprocess.Process, addresses: dict[str, str]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, addresses: dict[str, str], folder: Path) -> None:
         self.process = process
+        left = folder / ".muster" / "running.json"
+        assert left.stat().st_mode & 0o777 == 0o600
+        self.token = json.loads(left.read_text())["token"]
         self.http, self.kafka, self.database = (addresses[name] for name in ("http", "kafka", "database"))
 
     async def kill_everything(self) -> None:
@@ -78,7 +81,7 @@ async def muster_up(folder: Path, port: int) -> AsyncIterator[Up]:
         assert process.stdout is not None
         try:
             text = await asyncio.wait_for(process.stdout.readuntil(b"}\n"), timeout=90)
-            yield Up(process, json.loads(text))
+            yield Up(process, json.loads(text), folder)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -190,10 +193,9 @@ async def test_faulty_alert_leaves_one_line_and_one_dead_letter(tmp_path: Path) 
         code, letters = await muster(tmp_path, "dead-letters", "list")
         assert code == 0
         assert len(letters) == 2
-        token = json.loads((tmp_path / ".muster" / "running.json").read_text())["token"]
         async with httpx.AsyncClient(base_url=up.http) as client:
             assert (await client.get("/v1/incidents")).status_code == 401
-            client.headers["Authorization"] = f"Bearer {token}"
+            client.headers["Authorization"] = f"Bearer {up.token}"
             listed = (await client.get("/v1/incidents")).json()["incidents"]
             assert listed == []
             answer = await client.get("/health/ready")
