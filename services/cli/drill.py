@@ -19,10 +19,10 @@ from services.cli import drill_canary, drill_compare, drill_control, drill_model
 from services.cli.drill_review import give
 from services.cli.drill_stage import Run, lost_services, play, remember
 from services.cli.output import JsonFlag, aside, print_json, print_table, run
+from services.cli.own_servers import prepare, start_servers
 from services.cli.plan import load_folder
 from services.cli.processes import ATTACH, make_runtime
 from services.cli.servers import DATA
-from services.cli.up import prepare, start_servers
 from services.domain.directory import Directory
 from services.domain.plan import Plan
 from services.drills.control import are_followers

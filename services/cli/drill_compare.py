@@ -15,8 +15,8 @@ from rich.text import Text as Styled
 
 from schemas.drill import Segment
 from services.cli.output import JsonFlag, aside, console, fail, print_json, run
+from services.cli.own_servers import start_servers
 from services.cli.servers import DATA
-from services.cli.up import start_servers
 from services.domain.segments import NEEDS, Summary
 from services.drills.record import DrillRow, Pool
 from services.drills.words import NONE_YET, SEGMENTS, quantile, share, span

@@ -17,9 +17,9 @@ import typer
 from schemas.base import format_duration
 from services.cli.drill_stage import remembered
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
+from services.cli.own_servers import start_servers
 from services.cli.plan import load_folder
 from services.cli.servers import DATA, running, settings
-from services.cli.up import start_servers
 from services.drills.control import Action, ask, find_running
 from services.drills.scenario import load_scenario
 from services.drills.schedule import (

@@ -11,8 +11,8 @@ from uuid import UUID
 import typer
 
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
+from services.cli.own_servers import start_servers
 from services.cli.servers import DATA, running
-from services.cli.up import start_servers
 from services.domain.decision import Answered, Commanded
 from services.domain.plan import Plan
 from services.drills.counterfactual import Changed, Differences, Followed, Given, InForce, under

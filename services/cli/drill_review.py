@@ -18,8 +18,8 @@ from pydantic_core import to_json
 
 from schemas.base import Text
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
+from services.cli.own_servers import start_servers
 from services.cli.servers import DATA
-from services.cli.up import start_servers
 from services.drills import improvements as items
 from services.drills.bundle import pack, unpack
 from services.drills.corrections import correct
