@@ -8,7 +8,7 @@ import typer
 
 from schemas.vocabulary import Namespace
 from services.cli.doorway import open_door, operator
-from services.cli.drill_scheduled import watching_schedules
+from services.cli.drill_scheduled import ChildDrills, watching_schedules
 from services.cli.output import JsonFlag, aside, print_json, run
 from services.cli.own_servers import is_embedded, prepare, start_servers
 from services.cli.processes import SERVICES, make_runtime
@@ -63,8 +63,11 @@ async def up(
                 aside.print(f"Muster is up: {addresses['http']} (its API: /openapi.json). Ctrl-C stops it.")
 
         stack.callback(forget)
+        drills = ChildDrills(runtimes[-1], data_dir, playbooks)
+        sites = make_sites(runtimes, access, pages=True, playbooks=playbooks, launcher=drills)
         extra = [
-            serving(make_sites(runtimes, access, pages=True, playbooks=playbooks), access, "127.0.0.1", port),
+            serving(sites, access, "127.0.0.1", port),
+            drills.serving,
             watching_schedules(runtimes[-1], data_dir, playbooks),
             token.keep,
         ]
