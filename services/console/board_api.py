@@ -1,0 +1,94 @@
+"""``GET /v1/board``: the open incidents, worst first, as the hub keeps them in memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Query
+
+from schemas.base import Slug
+from schemas.plan import LevelId
+from services.console.board_models import BoardPage, BoardRow
+from services.console.cursor import read_cursor, write_cursor
+from services.console.live import Hub
+from services.console.stream import until_ready
+from services.platform.access.guard import allow
+from services.platform.access.principal import STAFF, Principal
+from services.platform.problem import documented
+
+AT_FIRST = 24
+"""Incidents on a page unless told otherwise: a screenful of the worst."""
+AT_MOST = 200
+
+_S = HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFilter:
+    """Which incidents are asked for; what is not set asks for nothing."""
+
+    level: Annotated[LevelId | None, Query(description="Only incidents at this level.")] = None
+    plan: Annotated[Slug | None, Query(description="Only incidents that this plan answers.")] = None
+    department: Annotated[Slug | None, Query(description="Only incidents this department has an order in.")] = None
+    overdue: Annotated[bool, Query(description="Only incidents with something overdue.")] = False
+    attention: Annotated[bool, Query(description="Only incidents that wait for a duty officer.")] = False
+    mine: Annotated[bool, Query(description="Only incidents with an obstacle that you took on.")] = False
+
+    @property
+    def asks(self) -> bool:
+        """True when some incidents are left out."""
+        return self != BoardFilter()
+
+    def keeps(self, caller: str) -> Callable[[BoardRow], bool]:
+        """Give the test that a row must pass."""
+
+        def keep(row: BoardRow) -> bool:
+            return (
+                (self.level is None or any(plan.level == self.level for plan in row.plans))
+                and (self.plan is None or any(plan.plan == self.plan for plan in row.plans))
+                and (self.department is None or any(line.id == self.department for line in row.departments))
+                and (row.overdue or not self.overdue)
+                and (bool(row.attention) or not self.attention)
+                and (not self.mine or any(item.owner == caller for item in row.attention))
+            )
+
+        return keep
+
+
+def add_board_api(app: FastAPI, hub: Hub) -> None:
+    """Add the board of one namespace to its application."""
+
+    @app.get(
+        "/v1/board",
+        operation_id="show_board",
+        tags=["live"],
+        responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.UNPROCESSABLE_ENTITY),
+    )
+    async def board(
+        caller: Annotated[Principal, allow(*sorted(STAFF))],
+        wanted: Annotated[BoardFilter, Depends()],
+        limit: Annotated[int, Query(ge=1, le=AT_MOST)] = AT_FIRST,
+        cursor: Annotated[str | None, Query(max_length=500)] = None,
+    ) -> BoardPage:
+        """List open incidents: overdue first, then by level, then the oldest; with their departments' states.
+
+        Follow the stream from ``place`` to hear of what changes.
+        """
+        await until_ready(hub)
+        after = read_cursor(cursor, 1)[0] if cursor else ""
+        return show_board(hub, wanted, caller.name, after=after, limit=limit)
+
+
+def show_board(hub: Hub, wanted: BoardFilter, caller: str, *, after: str = "", limit: int = AT_FIRST) -> BoardPage:
+    """Give a part of the board, from behind a rank on."""
+    rows, total, more = hub.board.page(wanted.keeps(caller), after=after, limit=limit)
+    return BoardPage(
+        items=list(rows),
+        next=write_cursor(rows[-1].rank) if more else None,
+        total=total,
+        counts=hub.board.counts,
+        revision=hub.board.revision,
+        place=str(hub.place),
+        now=hub.clock.now(),
+    )
