@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from services.dispatch import service as dispatch
+from services.drills import outside
 from services.escalation import service as escalation
 from services.platform.http import health_app, serve
 from services.platform.runtime import Runtime
@@ -14,6 +15,7 @@ ATTACH: dict[str, Callable[[Runtime], None]] = {
     "dispatch": dispatch.attach,
     "tracking": tracking.attach,
     "escalation": escalation.attach,
+    "outbound": outside.attach,
 }
 SERVICES = ("intake", "console", *ATTACH)
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -47,6 +47,9 @@ TRY_AGAIN_FOR = timedelta(hours=1)
 AT_ONCE = 16
 """Incidents that are told of at the same time."""
 _TRY_AGAIN = frozenset({408, 425, 429})
+
+Listed = Callable[[UUID], Awaitable[frozenset[str]]]
+"""Gives the departments that take part in the drill which an incident belongs to; none where it belongs to none."""
 
 CALLS = Counter("muster_outbound_calls_total", "Calls to the world outside, by outcome.", ["namespace", "outcome"])
 
@@ -88,7 +91,10 @@ def check_may_leave(status: Status, department: str, participants: frozenset[str
 
 
 class Webhook:
-    """Posts entries as JSON to one address. ``participants`` are the drill's, empty beside real operations."""
+    """Posts entries as JSON to one address. ``participants`` are the drill's, empty beside real operations.
+
+    ``listed`` looks them up by the incident, where the process outlives a drill.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class Webhook:
         secret: str,
         *,
         participants: frozenset[str] = frozenset(),
+        listed: Listed | None = None,
         client: httpx.AsyncClient | None = None,
     ) -> None:
         parts = httpx.URL(url)
@@ -105,11 +112,12 @@ class Webhook:
         self._url = url
         self._key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
         self._participants = participants
+        self._listed = listed
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT)
 
     async def send(self, entry: TimelineEntry, department: str) -> None:
         """Post one entry; tries again for `RETRY_WITHIN` seconds while the other side is away or too busy."""
-        check_may_leave(entry.status, department, self._participants)
+        check_may_leave(entry.status, department, await self._participants_of(entry))
         body = json.dumps(
             {
                 "type": "muster.attention.v1",
@@ -129,6 +137,14 @@ class Webhook:
         ):
             with attempt:
                 await self._post(str(entry.entry_id), body)
+
+    async def _participants_of(self, entry: TimelineEntry) -> frozenset[str]:
+        if self._listed is None or entry.status is Status.ACTUAL:
+            return self._participants
+        try:
+            return self._participants | await self._listed(entry.incident_id)
+        except TRANSIENT as error:
+            raise NotTakenError(f"who takes part in the drill is not known: {error!r}", later=True) from error
 
     async def _post(self, id_: str, body: bytes) -> None:
         headers = {"content-type": "application/json", **self._signature(id_, body)}
@@ -225,15 +241,22 @@ class Alarms:
                 await self._settle(entry_of(row))
 
 
-def attach(runtime: Runtime, settings: WebhookSettings, participants: frozenset[str] = frozenset()) -> bool:
+def attach(
+    runtime: Runtime,
+    settings: WebhookSettings,
+    participants: frozenset[str] = frozenset(),
+    *,
+    listed: Listed | None = None,
+) -> bool:
     """Let a process tell the duty officer; False when no address is set.
 
-    ``participants`` are the departments that a drill may reach. Raises `ConfigurationError` without a secret.
+    ``participants``, and those that ``listed`` gives for an incident, are the departments that a drill may reach.
+    Raises `ConfigurationError` without a secret.
     """
     if settings.url is None:
         return False
     secret = settings.secret.get_secret_value() if settings.secret else ""
-    alarms = Alarms(runtime, Webhook(str(settings.url), secret, participants=participants))
+    alarms = Alarms(runtime, Webhook(str(settings.url), secret, participants=participants, listed=listed))
     runtime.consume(SERVICE, alarms.handle, expected=TIMELINE, topics=[topic_name(TIMELINES, runtime.namespace)])
     runtime.every(alarms.try_again)
     return True

@@ -21,6 +21,7 @@ from schemas.timeline import Entry
 from schemas.vocabulary import Namespace, Role
 from services.drills.control import requests, settle
 from services.drills.http import add_drills
+from services.drills.outside import participants
 from services.drills.reading import read_report
 from services.drills.record import end, read_drill, sql
 from services.drills.starting import Launch, Settle
@@ -28,6 +29,7 @@ from services.platform.postgres import Pool, connect
 from services.platform.published import PublishedPlaybook
 from services.playbooks.stored import directory_from, plan_from
 from tests.conftest import TEMPLATE, database_named
+from tests.playbooks.sample import directory
 from tests.services.console_world import NOBODY, Door, api, client_for, person
 from tests.services.drill_history import DRILL, INCIDENT, History, at, document, write_drill
 from tests.services.support import PLAYBOOKS, publish_shipped
@@ -464,7 +466,7 @@ async def test_an_improvement_item_lives_until_it_is_closed(pool: Pool, app: Fas
         pages, cursor = 0, None
         seen: list[str] = []
         while pages == 0 or cursor:
-            params = httpx.QueryParams({"limit": 1, "state": "all"} | ({"cursor": cursor} if cursor else {}))
+            params = {"limit": "1", "state": "all"} | ({"cursor": cursor} if cursor else {})
             page = (await auditor.get("/v1/improvements", params=params)).json()
             seen += [each["id"] for each in page["items"]]
             cursor, pages = page["next"], pages + 1
@@ -535,3 +537,14 @@ def test_every_route_is_described(app: FastAPI) -> None:
             assert operation["operationId"], (method, path)
             assert operation["description"], (method, path)
             assert {"401", "403"} <= set(operation["responses"]), (method, path)
+
+
+async def test_a_drill_reaches_only_who_takes_part_in_it(pool: Pool) -> None:
+    await write_drill(pool)
+    assert await participants(pool, INCIDENT) == frozenset()
+    await pool.execute("UPDATE drills SET seats = $1::jsonb", json.dumps({"fire": "real", "water": "stand-in"}))
+    assert await participants(pool, INCIDENT) == {"fire"}
+    real = document(duty_officer="real").model_dump_json()
+    await pool.execute("UPDATE drills SET document = $1::jsonb", real)
+    assert await participants(pool, INCIDENT) == {"fire", directory().duty_officer}
+    assert await participants(pool, uuid7()) == frozenset(), "an incident of no drill"

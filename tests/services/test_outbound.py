@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -216,3 +217,29 @@ async def test_without_an_address_nothing_is_attached(database: str) -> None:
     runtime = await Runtime.open(settings(database, "127.0.0.1:1"), "test", plan_from, directory_from)
     assert not attach(runtime, WebhookSettings())
     await runtime.pool.close()
+
+
+async def test_who_takes_part_in_a_drill_is_looked_up_by_its_incident() -> None:
+    drilled = entry(Status.EXERCISE)
+
+    async def listed(incident_id: UUID) -> frozenset[str]:
+        return frozenset({"police"} if incident_id == drilled.incident_id else ())
+
+    async def unknown(_: UUID) -> frozenset[str]:
+        raise OSError("the database is away")
+
+    async with pager() as found:
+        way = Webhook(found.url, SECRET, listed=listed)
+        await way.send(drilled, "police")
+        with pytest.raises(RefusedError):
+            await way.send(drilled, "fire")
+        with pytest.raises(RefusedError):
+            await way.send(entry(Status.EXERCISE), "police")
+        await way.close()
+        lost = Webhook(found.url, SECRET, listed=unknown)
+        with pytest.raises(NotTakenError) as raised:
+            await lost.send(drilled, "police")
+        assert raised.value.later, "it may go better in a moment"
+        await lost.send(entry(), "police")
+        await lost.close()
+    assert len(found.calls) == 2
