@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser screens clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), a
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(ARGS)
+
+screens: setup ## Take a picture of every page of the console, into docs/screens (Debian's chromium)
+	@$(BIN)/python -m tests.browser.screens $(ARGS)
 
 setup: $(SYNCED)
 
