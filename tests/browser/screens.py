@@ -11,8 +11,8 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from services.platform.embedded.ports import free_ports
-from tests.browser.visit import Site, chromium
 from tests.browser.tour import TOUR
+from tests.browser.visit import Site, chromium
 from tests.browser.world import World, furnish
 from tests.e2e.test_up import muster_up
 

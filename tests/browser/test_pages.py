@@ -4,8 +4,8 @@ import pytest
 from playwright.async_api import Page
 
 from services.console.assets import MODULES
-from tests.browser.visit import PHONE, Site
 from tests.browser.tour import TOUR, Stop
+from tests.browser.visit import PHONE, Site
 from tests.browser.world import World
 
 pytestmark = pytest.mark.browser
