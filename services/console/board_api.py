@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Query
 from schemas.base import Slug
 from schemas.plan import LevelId
 from services.console.board_models import BoardPage, BoardRow
-from services.console.cursor import read_cursor, write_cursor
+from services.platform.cursor import read_cursor, write_cursor
 from services.console.live import Hub
 from services.console.stream import until_ready
 from services.platform.access.guard import allow
