@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from schemas.vocabulary import Namespace
 from services.console.answers import add_answers
 from services.console.assets import MissingError
+from services.console.board_api import add_board_api
 from services.console.inbox import add_inbox_api
 from services.console.incidents import add_incidents_api
 from services.console.live import Hub
@@ -106,6 +107,7 @@ def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]
     add_preview(app, runtime, parse_cap)
     add_scorecards_api(app, runtime.pool, runtime.namespace)
     add_stream(app, hub)
+    add_board_api(app, hub)
 
 
 def serving(sites: Sites, access: Access, host: str, port: int) -> Callable[[], Awaitable[None]]:
