@@ -39,7 +39,8 @@ class Times(BaseModel):
 class OrderLine(BaseModel):
     """One order: ``told`` is the last message about it that the department was sent, the rest is how it stands now.
 
-    ``due_at`` is the next deadline it has to meet, ``overdue`` lists those it has missed and not met since.
+    ``due_at`` is the next deadline it has to meet and ``due`` says which; ``overdue`` lists those missed and not met
+    since.
     ``is_copy``: another department's order, escalated to this one to read and to follow up, not to answer.
     """
 
@@ -50,6 +51,7 @@ class OrderLine(BaseModel):
     state: AssignmentState
     level: str | None
     due_at: datetime | None
+    due: Deadline | None
     overdue: list[Deadline]
     blocked: bool
     reason: str | None
@@ -203,6 +205,7 @@ def _line(row: asyncpg.Record, told: str, blocked: bool, reader: str) -> dict[st
         "state": state,
         "level": row["level_now"],
         "due_at": row["due_at"],
+        "due": next((each for each in Deadline if row["due_at"] and row[f"{each.value}_by"] == row["due_at"]), None),
         "overdue": [deadline for deadline in missed if held.unmet(deadline)],
         "blocked": blocked,
         "reason": row["reason"],
