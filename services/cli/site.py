@@ -18,6 +18,8 @@ from services.console.live import Hub
 from services.console.operations import add_operations_api
 from services.console.pages.department import add_department
 from services.console.pages.operations import add_operations
+from services.console.pages.phone import add_phone
+from services.console.pages.report import add_report
 from services.console.plans import add_plans_api
 from services.console.preview import add_preview
 from services.console.scorecards import add_scorecards_api
@@ -37,7 +39,7 @@ from services.platform.runtime import Runtime
 
 DRAIN_WITHIN = 2.0
 """Seconds that may pass until what was taken in is with the broker, once asked to stop."""
-PAGES: tuple[Callable[[FastAPI], None], ...] = (add_department, add_operations)
+PAGES: tuple[Callable[[FastAPI], None], ...] = (add_department, add_phone, add_report, add_operations)
 SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
 """Those that belong to no world: plans, people; the first site has them."""
 EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
