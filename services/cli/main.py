@@ -23,6 +23,8 @@ GROUPS = {
     "department": "services.cli.department",
     "drill": "services.cli.drill",
     "dead-letters": "services.cli.dead_letters",
+    "user": "services.cli.user",
+    "token": "services.cli.token",
 }
 """Groups of commands by name: the module whose ``app`` it is."""
 

@@ -15,7 +15,6 @@ from services.platform.access.access import Access
 from services.platform.access.guard import allow, everyone
 from services.platform.access.headers import Headers
 from services.platform.access.http import add_access
-from services.platform.access.oidc import Provider
 from services.platform.access.passwords import Passwords
 from services.platform.access.people import Person, new_person
 from services.platform.access.principal import Principal
@@ -127,12 +126,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site_on(
-    pool: Pool, settings: AccessSettings | None = None, provider: Provider | None = None
-) -> AsyncIterator[Site]:
+async def site_on(pool: Pool, settings: AccessSettings | None = None) -> AsyncIterator[Site]:
     """A site on a test's own database."""
     passwords = Passwords(QUICK)
-    yield Site(Access(pool, settings or AccessSettings(), provider=provider, clock=TurnedClock(), passwords=passwords))
+    yield Site(Access(pool, settings or AccessSettings(), clock=TurnedClock(), passwords=passwords))
 
 
 def clock_of(site: Site) -> TurnedClock:

@@ -1,10 +1,12 @@
 """Sessions: how long they last, how their tokens change, and what other sites can't do with them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 
 from services.platform.access.sessions import GRACE
 from services.platform.access.settings import AccessSettings
@@ -60,9 +62,7 @@ async def test_a_screen_that_only_looks_stays_signed_in_until_its_session_is_end
     assert not await site.access.is_alive(caller)
 
 
-def _request(browser: Browser) -> "object":
-    from fastapi import Request
-
+def _request(browser: Browser) -> Request:
     headers = [(b"host", b"127.0.0.1"), (b"cookie", f"muster_session={browser.cookie}".encode())]
     return Request({"type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": headers})
 
@@ -158,7 +158,7 @@ async def test_what_another_site_sends_in_a_person_s_name_is_refused(site: Site,
     browser = await signed_in(site)
     raw = {"X-CSRF-Token": browser.csrf} | headers
     for method, path in (("POST", "/v1/deeds"), ("DELETE", "/v1/session"), ("POST", "/v1/session/password")):
-        encoded = {name: value.encode("latin-1") for name, value in raw.items()}
+        encoded = {name.encode(): value.encode("latin-1") for name, value in raw.items()}
         answer = await browser.client.request(method, path, headers=encoded, json={"current": "x", "new": "y"})
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:muster:problem:forged"), headers
     assert (await browser.ask("GET", "/v1/session")).status_code == 200
@@ -201,19 +201,19 @@ async def test_streams_pass_as_they_come_and_every_answer_has_the_headers(site: 
     answer = await client.get("/v1/fault")
     assert answer.status_code == 500
     _has_headers(answer)
-    parts: list[object] = []
+    parts: list[MutableMapping[str, Any]] = []
 
-    async def send(message: object) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         parts.append(message)
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> MutableMapping[str, Any]:
         await asyncio.sleep(3600)
         return {}
 
     headers = [(b"host", b"127.0.0.1")]
     scope = {"type": "http", "method": "GET", "path": "/v1/ticks", "query_string": b"", "headers": headers}
-    await site.served({**scope, "scheme": "http", "server": None, "client": None}, receive, send)  # type: ignore[arg-type]
-    bodies = [part["body"] for part in parts if part["type"] == "http.response.body"]  # type: ignore[index]
+    await site.served({**scope, "scheme": "http", "server": None, "client": None}, receive, send)
+    bodies = [part["body"] for part in parts if part["type"] == "http.response.body"]
     assert bodies == [b"data: 1\n\n", b"data: 2\n\n", b""]
 
 

@@ -1,17 +1,17 @@
 """People over HTTP: who may sign in, and as what."""
 
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
 from schemas.base import Id
 from schemas.vocabulary import Role
 from services.platform.access.access import Access
+from services.platform.access.administration import Administration
 from services.platform.access.errors import as_problems
 from services.platform.access.guard import allow
-from services.platform.access.passwords import one_time_password
-from services.platform.access.people import new_person
 from services.platform.access.principal import Principal
 from services.platform.access.views import (
     OneTimePassword,
@@ -23,7 +23,7 @@ from services.platform.access.views import (
 )
 from services.platform.cursor import read_cursor, write_cursor
 from services.platform.etag import with_etag
-from services.platform.problem import ProblemError, documented
+from services.platform.problem import documented
 
 _S = HTTPStatus
 _GUARDED = (_S.UNAUTHORIZED, _S.FORBIDDEN, _S.UNPROCESSABLE_ENTITY)
@@ -34,6 +34,9 @@ READER = allow(Role.ADMINISTRATOR, Role.AUDITOR)
 def add_people(app: FastAPI, access: Access) -> None:
     """Add the routes."""
     people = access.people
+
+    def by(caller: Principal, request: Request) -> Administration:
+        return Administration(access, partial(access.note, caller, request=request))
 
     @app.get("/v1/people", operation_id="list_people", responses=documented(*_GUARDED), tags=["access"],
              dependencies=[READER])  # fmt: skip
@@ -56,14 +59,8 @@ def add_people(app: FastAPI, access: Access) -> None:
 
         A repeat finds the login taken and is refused.
         """
-        password = one_time_password()
         with as_problems():
-            person = new_person(given.login, given.name, given.roles, given.departments, must_change=True)
-            hashed = await access.passwords.hash(password)
-            person = await people.add(person, hashed, access.now(), subject=None)
-        await access.note(
-            caller, "person.add", person.login, request=request, roles=person.roles, departments=person.departments
-        )
+            person, password = await by(caller, request).add(given.login, given.name, given.roles, given.departments)
         response.headers["Location"] = f"/v1/people/{person.id}"
         return PersonWithPassword(**PersonView.of(person).model_dump(), one_time_password=password)
 
@@ -79,33 +76,11 @@ def add_people(app: FastAPI, access: Access) -> None:
     async def change_person(request: Request, caller: Administrator, person_id: Id, given: PersonChange) -> PersonView:
         """Change a person's name, roles or departments, or disable the person, who is then signed out at once."""
         with as_problems():
-            before, after = await people.change(
-                person_id,
-                access.now(),
-                name=given.name,
-                roles=given.roles,
-                departments=given.departments,
-                disabled=given.disabled,
-            )
-        changes: dict[str, Any] = {
-            field: [getattr(before, field), getattr(after, field)]
-            for field in ("name", "roles", "departments", "disabled_at")
-            if getattr(before, field) != getattr(after, field)
-        }
-        await access.note(caller, "person.change", after.login, request=request, **changes)
-        return PersonView.of(after)
+            return PersonView.of(await by(caller, request).change(person_id, **given.model_dump(exclude_none=True)))
 
     @app.post("/v1/people/{person_id}/password", operation_id="reset_password", tags=["access"],
               responses=documented(*_GUARDED, _S.NOT_FOUND, _S.CONFLICT))  # fmt: skip
     async def reset_password(request: Request, caller: Administrator, person_id: Id) -> OneTimePassword:
         """Give a person a new one-time password, told this once, and end that person's sessions."""
-        password = one_time_password()
         with as_problems():
-            person = await people.get(person_id)
-            if person.external:
-                detail = "this person signs in with the identity provider and has no password here"
-                raise ProblemError(_S.CONFLICT, detail, kind="conflicting")
-            await people.set_password(person_id, await access.passwords.hash(password), must_change=True)
-            await access.lockout.forgive(person.login)
-        await access.note(caller, "person.password", person.login, request=request, how="reset")
-        return OneTimePassword(one_time_password=password)
+            return OneTimePassword(one_time_password=await by(caller, request).reset(person_id))

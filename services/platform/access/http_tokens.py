@@ -1,5 +1,6 @@
 """Tokens over HTTP: issue, list, revoke."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Query, Request, Response
 from schemas.base import Id
 from schemas.vocabulary import Role
 from services.platform.access.access import Access
+from services.platform.access.administration import Administration
 from services.platform.access.errors import as_problems
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
@@ -34,6 +36,9 @@ def add_tokens(app: FastAPI, access: Access) -> None:
     """Add the routes."""
     tokens = access.tokens
 
+    def by(caller: Principal, request: Request) -> Administration:
+        return Administration(access, partial(access.note, caller, request=request))
+
     @app.get("/v1/tokens", operation_id="list_tokens", responses=documented(*_GUARDED), tags=["access"],
              dependencies=[READER])  # fmt: skip
     async def list_tokens(
@@ -53,25 +58,14 @@ def add_tokens(app: FastAPI, access: Access) -> None:
     ) -> TokenWithSecret:
         """Issue a token. Its text is told this once."""
         with as_problems():
-            token, text = await tokens.issue(
+            token, text = await by(caller, request).issue(
                 given.name,
-                scopes=[str(scope) for scope in given.scopes],
-                departments=given.departments,
+                [str(scope) for scope in given.scopes],
+                given.departments,
+                given.expires_at,
                 by=caller.name,
-                now=access.now(),
-                expires_at=given.expires_at,
                 key=read_key(request),
             )
-        await access.note(
-            caller,
-            "token.issue",
-            str(token.id),
-            request=request,
-            name=token.name,
-            scopes=token.scopes,
-            departments=token.departments,
-            expires_at=token.expires_at,
-        )
         response.headers["Location"] = f"/v1/tokens/{token.id}"
         return TokenWithSecret(**TokenView.of(token).model_dump(), token=text)
 
@@ -80,9 +74,7 @@ def add_tokens(app: FastAPI, access: Access) -> None:
     async def revoke_token(request: Request, caller: Administrator, token_id: Id) -> TokenView:
         """Revoke a token at once; a second time changes nothing."""
         with as_problems():
-            token = await tokens.revoke(token_id, access.now())
-        await access.note(caller, "token.revoke", str(token.id), request=request, name=token.name)
-        return TokenView.of(token)
+            return TokenView.of(await by(caller, request).revoke(token_id))
 
 
 def _place(cursor: str | None) -> UUID | None:
