@@ -26,10 +26,9 @@ from services.domain.plan import Plan
 from services.drills.behaviour import Behaviour, Course, draw_course
 from services.drills.scenario import Scenario, load_scenario
 from services.drills.seats import behave_of
-from services.drills.simulate import CONFIRM_AFTER, HORIZON, Draw, Setting, make_setting
+from services.drills.simulate import CONFIRM_AFTER, HORIZON, Draw, make_setting
 from services.drills.simulate_findings import find
-from services.drills.simulate_outcome import Outcome
-from services.drills.simulate_study import Brief, Job, Player, draw_seeds, play, study
+from services.drills.simulate_study import Played, Player, Stage, draw_seeds, study
 from services.drills.simulate_table import as_json as figures
 from services.drills.simulate_table import print_findings
 from services.playbooks.directory import load_directory
@@ -91,8 +90,9 @@ def simulate(
         scene.plan, scene.plans, scene.directory, scene.report, scene.draw, confirm_after=confirm_after
     )
     try:
-        with _player(setting, parallel=runs > CHUNK) as player:
-            findings = find(study(setting, draw_seeds(seed, runs), player))
+        stage = Stage(setting)
+        with _player(stage, parallel=runs > CHUNK) as player:
+            findings = find(study(stage, draw_seeds(seed, runs), player))
     except ValueError as error:
         fail(str(error))
     assumptions = _assumptions(scene, confirm_after)
@@ -179,9 +179,9 @@ def _assumptions(scene: _Scene, confirm_after: timedelta) -> dict[str, Any]:
 
 
 @contextmanager
-def _player(setting: Setting, *, parallel: bool) -> Iterator[Player]:
+def _player(stage: Stage, *, parallel: bool) -> Iterator[Player]:
     """Play on all cores, with a progress bar on stderr. What the workers need, they have from the fork."""
-    _shared.setting = setting
+    _shared.stage = stage
     with ExitStack() as stack:
         pool = None
         if parallel and sys.platform == "linux":
@@ -189,11 +189,10 @@ def _player(setting: Setting, *, parallel: bool) -> Iterator[Player]:
             pool = stack.enter_context(multiprocessing.get_context("fork").Pool(processes))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         progress = stack.enter_context(Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal))
-        names = iter(("playing", "playing again without each candidate"))
 
-        def play_all(jobs: Sequence[Job]) -> Iterator[Outcome | Brief]:
-            chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-            bar = progress.add_task(next(names), total=len(jobs))
+        def play_all(seeds: Sequence[int]) -> Iterator[Played]:
+            chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+            bar = progress.add_task("playing", total=len(seeds))
             for played in pool.imap(_play_chunk, chunks) if pool else map(_play_chunk, chunks):
                 progress.advance(bar, len(played))
                 yield from played
@@ -204,11 +203,11 @@ def _player(setting: Setting, *, parallel: bool) -> Iterator[Player]:
 class _Shared:
     """What forked workers find in memory: compiled conditions can't be sent to them."""
 
-    setting: Setting
+    stage: Stage
 
 
 _shared = _Shared()
 
 
-def _play_chunk(jobs: Sequence[Job]) -> list[Outcome | Brief]:
-    return list(play(_shared.setting, jobs))
+def _play_chunk(seeds: Sequence[int]) -> list[Played]:
+    return [_shared.stage.play(seed) for seed in seeds]

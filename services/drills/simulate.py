@@ -8,12 +8,12 @@ the order they were called, then what falls due; an answer given just in time is
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from schemas.acknowledgement import Acknowledgement
@@ -30,6 +30,7 @@ from services.domain.matching import PlanIndex
 from services.domain.plan import Plan
 from services.domain.playbook import Playbook
 from services.drills.behaviour import Course
+from services.drills.simulate_conditions import settle_conditions
 
 CONFIRM_AFTER = timedelta(minutes=2)
 """After how long the simulated duty officer activates a plan that does not activate itself."""
@@ -56,8 +57,7 @@ class Setting:
     horizon: timedelta = HORIZON
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """One decision of the engine, as the timeline tells it; ``event`` counts the events, so that one's hang together.
 
     ``assignment`` is None for what is about an activation, and ``step`` is the rung of an escalation.
@@ -88,23 +88,58 @@ def make_setting(
     others = [
         replace(other, match=replace(other.match, categories=frozenset())) for other in plans if other.id != plan.id
     ]
-    known = [plan, *others]
+    known = [settle_conditions(each, report) for each in (plan, *others)]
     playbook = Playbook(PlanIndex(known), {each.digest: each for each in known}, directory)
-    return Setting(plan, playbook, report, draw, **more)
+    return Setting(known[0], playbook, report, draw, **more)
 
 
 def simulate(setting: Setting, seed: int) -> Run:
     """Play one response to its end: nothing can happen any more, or the horizon is reached."""
-    return _Clockwork(setting, seed).run()
+    return prepare(setting).play(seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A response up to the moment when the first orders are out: so far no person's course had a say in it."""
+
+    setting: Setting
+    incident: Incident
+    log: tuple[Noted, ...]
+    waiting: tuple["_Waiting", ...]
+    orders: tuple[Assignment, ...]
+    now: datetime
+    due_at: datetime | None
+    number: int
+
+    def play(self, seed: int, draw: Draw | None = None) -> Run:
+        """Play it to its end: nothing can happen any more, or the horizon is reached; ``draw`` may remember courses."""
+        return _Clockwork(self.setting, self).run(seed, draw or self.setting.draw)
+
+    def of_plan(self, plan: str) -> "Prepared":
+        """Leave out the activations of other plans where these have no say any more: once no decision is awaited."""
+        if any(isinstance(what, Commanded) for *_, what in self.waiting):
+            return self
+        activations = {key: each for key, each in self.incident.activations.items() if each.plan == plan}
+        return replace(self, incident=replace(self.incident, activations=activations))
+
+
+def prepare(setting: Setting) -> Prepared:
+    """Play what all runs have in common."""
+    return _Clockwork(setting).prepare()
 
 
 class Sketch(Draft):
     """Writes down what was decided, without the words that would go out over the wire."""
 
-    def __init__(self, *args: Any, log: list[Noted], number: int, **more: Any) -> None:
+    def __init__(self, *args: Any, log: list[Noted], number: int, ids: Iterator[int], **more: Any) -> None:
         super().__init__(*args, **more)
         self._log = log
         self._number = number
+        self._ids = ids
+
+    def new_id(self) -> UUID:
+        """Give a plain number: an id is only ever compared, a million times in a study, and numbers are so at once."""
+        return cast("UUID", next(self._ids))
 
     def note(
         self,
@@ -122,45 +157,75 @@ class Sketch(Draft):
         """Say nothing: the people of a simulation are told by the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """What a department does next about an order, and the steps after it, each some seconds after the one before."""
 
     answer: Answer
     assignment: Assignment
-    rest: tuple[tuple[float, Answer], ...] = ()
+    rest: tuple[tuple[float, Answer], ...]
 
 
-@dataclass(slots=True)
+_Waiting = tuple[datetime, int, int, Event | _Step]
+"""When, what comes first in one instant, a number of its own, and what happens then."""
+
+
 class _Clockwork:
-    setting: Setting
-    seed: int
-    log: list[Noted] = field(default_factory=list)
-    incident: Incident | None = None
-    waiting: list[tuple[datetime, int, int, Event | _Step]] = field(default_factory=list)
-    numbers: Iterator[int] = field(default_factory=count)
-    due_at: datetime | None = None
+    def __init__(self, setting: Setting, since: Prepared | None = None) -> None:
+        self.setting = setting
+        self.end = setting.report.reported_at + setting.horizon
+        self.seed, self.draw = 0, setting.draw
+        self.incident = since.incident if since else None
+        self.log: list[Noted] = list(since.log) if since else []
+        self.waiting: list[_Waiting] = list(since.waiting) if since else []
+        self.numbers = count(since.number if since else 0)
+        self.due_at = since.due_at if since else None
+        self.since = since
 
-    def run(self) -> Run:
-        report = self.setting.report
-        end = report.reported_at + self.setting.horizon
-        self.push(report.reported_at, _REPORT, Reported(self.new_id(), report))
-        while self.waiting and self.waiting[0][0] <= end:
+    def prepare(self) -> Prepared:
+        report, orders = self.setting.report, tuple[Assignment, ...]()
+        now = report.reported_at
+        self.push(now, _REPORT, Reported(self.new_id(), report))
+        while self.waiting and self.waiting[0][0] <= self.end and not orders:
+            now, _, number, event = heappop(self.waiting)
+            if not isinstance(event, _Step):
+                orders = self.take(event, now, number)
+        return Prepared(
+            setting=self.setting,
+            incident=self.known,
+            log=tuple(self.log),
+            waiting=tuple(self.waiting),
+            orders=orders,
+            now=now,
+            due_at=self.due_at,
+            number=next(self.numbers),
+        )
+
+    def run(self, seed: int, draw: Draw) -> Run:
+        self.seed, self.draw = seed, draw
+        if self.since is not None:
+            for order in self.since.orders:
+                self.call(order, self.since.now)
+        while self.waiting and self.waiting[0][0] <= self.end:
             now, _, number, what = heappop(self.waiting)
             event = self.answer(what, now) if isinstance(what, _Step) else what
-            if event is None:
-                continue
-            self.take(event, now, number)
+            if event is not None:
+                for order in self.take(event, now, number):
+                    self.call(order, now)
+        return Run(seed, self.known, tuple(self.log))
+
+    @property
+    def known(self) -> Incident:
         if self.incident is None:
             raise ValueError("a first report always makes an incident")
-        return Run(self.seed, self.incident, tuple(self.log))
+        return self.incident
 
-    def take(self, event: Event, now: datetime, number: int) -> None:
+    def take(self, event: Event, now: datetime, number: int) -> tuple[Assignment, ...]:
+        """Let the engine decide; give the orders that went out."""
         if isinstance(event, TimePassed):
             if now != self.due_at:
-                return  # put off since
+                return ()  # put off since
             self.due_at = None
-        drafting = partial(Sketch, log=self.log, number=number)
+        drafting = partial(Sketch, log=self.log, number=number, ids=self.numbers)
         heard = len(self.log)
         incident = decide(self.incident, event, now, self.setting.playbook, drafting=drafting).incident
         if incident is None:
@@ -168,10 +233,12 @@ class _Clockwork:
         self.incident = incident
         if isinstance(event, Reported):
             self.await_officer(incident, now)
-        for noted in self.log[heard:]:
-            if noted.entry is Entry.ISSUED and noted.assignment is not None:
-                self.call(noted.assignment, now)
         self.look_ahead(incident, now)
+        return tuple(
+            noted.assignment
+            for noted in self.log[heard:]
+            if noted.entry is Entry.ISSUED and noted.assignment is not None
+        )
 
     def await_officer(self, incident: Incident, now: datetime) -> None:
         plan = self.setting.plan.id
@@ -189,7 +256,7 @@ class _Clockwork:
         self.push(at, _COMMAND, Commanded(self.new_id(), command))
 
     def call(self, assignment: Assignment, now: datetime) -> None:
-        steps = course_steps(self.setting.draw(self.seed, assignment.department, assignment.task))
+        steps = course_steps(self.draw(self.seed, assignment.department, assignment.task))
         self.follow(assignment, steps, now)
 
     def follow(self, assignment: Assignment, steps: tuple[tuple[float, Answer], ...], now: datetime) -> None:
@@ -201,18 +268,20 @@ class _Clockwork:
 
     def answer(self, step: _Step, now: datetime) -> Answered | None:
         """Give an answer; None for an order that has ended meanwhile: its department has heard of it."""
-        if self.incident is None or not self.incident.assignments[step.assignment.id].state.is_open:
+        incident, order = self.known, step.assignment
+        if not incident.assignments[order.id].state.is_open:
             return None
-        self.follow(step.assignment, step.rest, now)
-        said = Acknowledgement.model_construct(
-            assignment_id=step.assignment.id,
-            incident_id=self.incident.id,
-            status=self.incident.status,
-            department=step.assignment.department,
+        self.follow(order, step.rest, now)
+        said = object.__new__(Acknowledgement)  # as model_construct makes it, at a fraction of the time
+        said.__dict__.update(
+            _UNSAID,
+            assignment_id=order.id,
+            incident_id=incident.id,
+            status=incident.status,
+            department=order.department,
             answer=step.answer,
             answered_at=now,
             reason=_REASON.get(step.answer),
-            read_back="understood",
         )
         return Answered(self.new_id(), said)
 
@@ -225,17 +294,16 @@ class _Clockwork:
             self.push(due, _TIME, TimePassed(self.new_id()))
         self.due_at = due
 
-    def push(self, at: datetime, rank: int, what: "Event | _Step") -> None:
+    def push(self, at: datetime, rank: int, what: Event | _Step) -> None:
         heappush(self.waiting, (at, rank, next(self.numbers), what))
 
     def new_id(self) -> UUID:
-        return UUID(int=_NUMBERED | next(self.numbers))
+        return cast("UUID", next(self.numbers))
 
 
 _REPORT, _COMMAND, _ANSWER, _TIME = range(4)
 """What comes first in one instant."""
-_NUMBERED = 0x7000 << 64 | 0x8000_0000_0000_0000
-"""A UUIDv7 of no time; the number of the event in the run fills its last bits."""
+_UNSAID = {"by": None, "note": None, "delegate_to": None, "read_back": "understood"}
 _REASON = {Answer.DECLINE: "simulated", Answer.BLOCK: "simulated"}
 
 

@@ -1,9 +1,10 @@
 """What one simulated response came to, in numbers: the times, the path that decided them, and who had to be called."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.drill import Segment
@@ -12,7 +13,6 @@ from schemas.vocabulary import ActivationState, AssignmentState
 from services.domain.draft import Draft
 from services.domain.filling import wanted
 from services.domain.incident import Activation, Assignment
-from services.domain.plan import Task
 from services.domain.segments import Alarm, Order, segments_of
 from services.drills.critical import Why, causes, path_to
 from services.drills.simulate import Run, Setting
@@ -65,10 +65,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Brief:
+    """What a run came to, in short. Times as in `Outcome`; ``unfilled``: whether it has any."""
+
+    first_orders: timedelta | None
+    completion: timedelta | None
+    unfilled: bool
+
+
+class Asked(NamedTuple):
+    """A task that the plans in force ask for at their level, and how many must take it on."""
+
+    work: Work
+    needed: int
+
+
+class Piece(NamedTuple):
     """A task that a plan asks for: its orders, and when enough had agreed and completed.
 
-    ``left_open``: it was to be given, and in the end too few have taken it on.
+    ``left_open``: it was to be given, and in the end too few have taken it on. ``run`` is the one that tells of it.
     """
 
     work: Work
@@ -76,110 +91,150 @@ class _Piece:
     orders: tuple[Assignment, ...]
     agreed_at: datetime | None
     done_by: Assignment | None
+    run: Run
 
 
 def outcome_of(setting: Setting, run: Run) -> Outcome:
     """Reckon up one run. Raises ValueError when its plan has no orders to give."""
-    pieces = list(_pieces(setting, run))
-    start, end = setting.report.reported_at, setting.report.reported_at + setting.horizon
-    activated = next(a for a in run.incident.activations.values() if a.plan == setting.plan.id)
-    by = activated.activated_at or end
-    first = [piece for piece in pieces if (piece.orders[0].issued_at <= by if piece.orders else piece.left_open)]
-    if not first:
-        raise ValueError(f"{setting.plan.id} gives no orders for this report")
-    slowest = max(first, key=lambda piece: piece.agreed_at or end)
-    undone = [piece for piece in pieces if piece.done_by is None]
-    completed_at, path = _critical(setting, run, pieces, undone)
+    return reckon(setting, activation_of(setting, run), pieces_of(asked(setting, run), run), (run,))
+
+
+def activation_of(setting: Setting, run: Run) -> Activation:
+    """Find the simulated plan's activation."""
+    return next(a for a in run.incident.activations.values() if a.plan == setting.plan.id)
+
+
+def reckon(setting: Setting, activation: Activation, pieces: Sequence[Piece], runs: Sequence[Run]) -> Outcome:
+    """Reckon up one response that was played in one run, or in runs that have nothing to do with one another.
+
+    ``activation`` is the simulated plan's, ``pieces`` are the tasks in the order in which the plans ask for them.
+    Raises as `outcome_of`.
+    """
+    slowest = _slowest(setting, activation, pieces)
+    completed_at = _completed_at(pieces)
+    noted = [noted for run in runs for noted in run.log]
+    start = setting.report.reported_at
     return Outcome(
-        seed=run.seed,
-        level=activated.level,
+        seed=runs[0].seed,
+        level=activation.level,
         first_orders=None if slowest.agreed_at is None else slowest.agreed_at - start,
         last_taken_on=slowest.work,
         completion=None if completed_at is None else completed_at - start,
-        path=path,
-        mobilization=tuple(_mobilization(setting, run, pieces, end)),
+        path=_critical(setting, pieces, max(run.log[-1].at for run in runs)),
+        mobilization=tuple(_mobilization(setting, runs, pieces)),
         unfilled=tuple(sorted(piece.work for piece in pieces if piece.left_open)),
-        reminders=sum(noted.entry is Entry.REMINDED for noted in run.log),
-        escalations=tuple(sorted(Counter(n.step or "" for n in run.log if n.entry is Entry.ESCALATED).items())),
+        reminders=sum(each.entry is Entry.REMINDED for each in noted),
+        escalations=tuple(sorted(Counter(n.step or "" for n in noted if n.entry is Entry.ESCALATED).items())),
         called=frozenset((p.work.plan, p.work.role, order.department) for p in pieces for order in p.orders),
     )
 
 
-def asked(setting: Setting, run: Run) -> Iterator[tuple[Activation, Task]]:
-    """List the tasks that the plans in force ask for at their level."""
+def brief_of(setting: Setting, activation: Activation, pieces: Sequence[Piece]) -> Brief:
+    """Reckon up one response in short; arguments as of `reckon`."""
+    slowest = _slowest(setting, activation, pieces)
+    completed_at, start = _completed_at(pieces), setting.report.reported_at
+    return Brief(
+        first_orders=None if slowest.agreed_at is None else slowest.agreed_at - start,
+        completion=None if completed_at is None else completed_at - start,
+        unfilled=any(piece.left_open for piece in pieces),
+    )
+
+
+def asked(setting: Setting, run: Run) -> Iterator[Asked]:
+    """List the tasks that the plans in force ask for at their level; they are the same in every run."""
     now, playbook = setting.report.reported_at, setting.playbook
     draft = Draft(run.incident, event_id=_NO_EVENT, now=now, broker_at=None, playbook=playbook)
     for activation in run.incident.activations.values():
         if activation.state is ActivationState.ACTIVATED:
-            for task in setting.playbook.frozen[activation.digest].tasks.values():
+            plan = setting.playbook.frozen[activation.digest]
+            for task in plan.tasks.values():
                 if wanted(draft, activation, task):
-                    yield activation, task
+                    yield Asked(Work(plan.id, task.role, task.id), plan.roles[task.role].needed)
 
 
-def work_of(activation: Activation, task: Task) -> Work:
-    """Name a task of a plan in force."""
-    return Work(activation.plan, task.role, task.id)
-
-
-def _pieces(setting: Setting, run: Run) -> Iterator[_Piece]:
+def pieces_of(wanted: Iterable[Asked], run: Run) -> list[Piece]:
+    """Say of the tasks that are asked for what became of them in a run."""
+    activations = {activation.plan: activation for activation in run.incident.activations.values()}
     orders: dict[tuple[UUID, str], list[Assignment]] = {}
     for order in run.incident.assignments.values():
         orders.setdefault((order.activation_id, order.task), []).append(order)
-    for activation, task in asked(setting, run):
-        given = orders.get((activation.id, task.id), [])
-        needed = setting.playbook.frozen[activation.digest].roles[task.role].needed
-        agreed = sorted(each.committed_at for each in given if each.committed_at is not None)
-        done = [each for each in given if each.state is AssignmentState.COMPLETED]
-        done.sort(key=lambda each: each.completed_at or run.log[-1].at)
-        yield _Piece(
-            work_of(activation, task),
-            task.id in activation.unfilled or (bool(given) and len(agreed) < needed),
-            tuple(given),
-            agreed[needed - 1] if len(agreed) >= needed else None,
-            done[needed - 1] if len(done) >= needed else None,
-        )
+    return [_piece(each, activations[each.work.plan], orders, run) for each in wanted]
 
 
-def _critical(
-    setting: Setting, run: Run, pieces: list[_Piece], undone: list[_Piece]
-) -> tuple[datetime | None, tuple[Stage, ...]]:
-    """Give the moment when all was done, None for never, and the path to it or to the first task left undone."""
-    at: datetime | None = None
+def _piece(
+    each: Asked, activation: Activation, orders: Mapping[tuple[UUID, str], Sequence[Assignment]], run: Run
+) -> Piece:
+    needed, given = each.needed, orders.get((activation.id, each.work.task), ())
+    agreed = sorted(order.committed_at for order in given if order.committed_at is not None)
+    done = [order for order in given if order.state is AssignmentState.COMPLETED]
+    done.sort(key=lambda order: order.completed_at or run.log[-1].at)
+    return Piece(
+        each.work,
+        each.work.task in activation.unfilled or (bool(given) and len(agreed) < needed),
+        tuple(given),
+        agreed[needed - 1] if len(agreed) >= needed else None,
+        done[needed - 1] if len(done) >= needed else None,
+        run,
+    )
+
+
+def _slowest(setting: Setting, activation: Activation, pieces: Sequence[Piece]) -> Piece:
+    """Give the one of the first orders' tasks that was taken on last."""
+    end = setting.report.reported_at + setting.horizon
+    by = activation.activated_at or end
+    first = [piece for piece in pieces if (piece.orders[0].issued_at <= by if piece.orders else piece.left_open)]
+    if not first:
+        raise ValueError(f"{setting.plan.id} gives no orders for this report")
+    return max(first, key=lambda piece: piece.agreed_at or end)
+
+
+def _completed_at(pieces: Sequence[Piece]) -> datetime | None:
+    """Give the moment when all was done, None for never."""
+    ends = [piece.done_by.completed_at or piece.done_by.issued_at for piece in pieces if piece.done_by is not None]
+    return max(ends) if len(ends) == len(pieces) else None
+
+
+def _critical(setting: Setting, pieces: Sequence[Piece], ended_at: datetime) -> tuple[Stage, ...]:
+    """Give the path to the task that was done last, or to the first one left undone."""
+    undone = [piece for piece in pieces if piece.done_by is None]
     if undone:
         stuck = next((piece for piece in undone if piece.orders), None)  # the others wait for it or for one like it
         if stuck is None:
-            return None, ()
-        last, until = stuck.orders[-1], run.log[-1].at
+            return ()
+        run, last, until = stuck.run, stuck.orders[-1], ended_at
     else:
-        ends = [piece.done_by for piece in pieces if piece.done_by is not None]
-        last = max(ends, key=lambda order: order.completed_at or order.issued_at)
-        at = until = last.completed_at or last.issued_at
+        ends = [(piece.run, piece.done_by) for piece in pieces if piece.done_by is not None]
+        run, last = max(ends, key=lambda end: end[1].completed_at or end[1].issued_at)
+        until = last.completed_at or last.issued_at
     after = {
         (activation.id, task.id): task.after
         for activation in run.incident.activations.values()
         for task in setting.playbook.frozen[activation.digest].tasks.values()
     }
-    works = {order.id: (piece.work, order.department) for piece in pieces for order in piece.orders}
+    works = {order.id: (piece.work, order.department) for piece in pieces if piece.run is run for order in piece.orders}
     links = path_to(last.id, until, causes(run, after))
-    return at, tuple(Stage(*works[link.assignment_id], link.why, link.took) for link in links)
+    return tuple(Stage(*works[link.assignment_id], link.why, link.took) for link in links)
 
 
 def _mobilization(
-    setting: Setting, run: Run, pieces: list[_Piece], end: datetime
+    setting: Setting, runs: Sequence[Run], pieces: Sequence[Piece]
 ) -> Iterator[tuple[Work, timedelta | None]]:
-    report, incident = setting.report, run.incident
-    works = {order.id: piece.work for piece in pieces for order in piece.orders}
-    published = next((noted.at for noted in run.log if noted.entry is Entry.ISSUED), None)
+    report, incident, end = setting.report, runs[0].incident, setting.report.reported_at + setting.horizon
+    told = [(piece.work, order) for piece in pieces for order in piece.orders]
+    issued = (next((noted.at for noted in run.log if noted.entry is Entry.ISSUED), None) for run in runs)
+    published = min((at for at in issued if at is not None), default=None)
     alarm = Alarm(incident.id, report.reported_at, report.reported_at, report.reported_at, published)
-    orders = [_row(incident.id, order, end) for piece in pieces for order in piece.orders]
+    # The orders of several runs are told apart by their place.
+    places = [UUID(int=place) for place in range(len(told))]
+    orders = [_row(incident.id, place, order, end) for place, (_, order) in zip(places, told, strict=True)]
     for each in segments_of([alarm], orders).found:
         if each.segment is Segment.MOBILIZATION and each.assignment_id is not None:
-            yield works[each.assignment_id], each.took
+            yield told[each.assignment_id.int][0], each.took
 
 
-def _row(incident_id: UUID, order: Assignment, end: datetime) -> Order:
+def _row(incident_id: UUID, place: UUID, order: Assignment, end: datetime) -> Order:
     return Order(
-        assignment_id=order.id,
+        assignment_id=place,
         incident_id=incident_id,
         department=order.department,
         task=order.task,

@@ -20,7 +20,7 @@ from services.drills.critical import Why
 from services.drills.simulate import Run, Setting, make_setting, simulate
 from services.drills.simulate_findings import find
 from services.drills.simulate_outcome import Outcome, outcome_of
-from services.drills.simulate_study import draw_seeds, play, study, take_out
+from services.drills.simulate_study import Stage, draw_seeds, study, take_out
 from services.drills.simulate_table import as_json
 from tests.domain.builders import (
     LADDER,
@@ -257,7 +257,7 @@ def test_only_runs_that_missed_a_candidate_need_to_be_played_again() -> None:
     """The shortcut gives what playing every seed again gives."""
     setting = scene(rich_plan(), drawn)
     seeds = draw_seeds(7, 60)
-    found = study(setting, seeds)
+    found = study(Stage(setting), seeds)
     assert {each.candidate.department for each in found.without if each.candidate.role == "hospitals"} == {
         "hospital",
         "ambulance",
@@ -265,13 +265,15 @@ def test_only_runs_that_missed_a_candidate_need_to_be_played_again() -> None:
     }
     for without in found.without:
         assert 0 < without.called <= 60
-        again = list(play(setting, [(without.candidate, seed) for seed in seeds]))
-        assert again == list(without.briefs), without.candidate
+        lacking = take_out(setting, without.candidate)
+        again = [outcome_of(lacking, simulate(lacking, seed)) for seed in seeds]
+        told = [(brief.first_orders, brief.completion, brief.unfilled) for brief in without.briefs]
+        assert told == [(each.first_orders, each.completion, bool(each.unfilled)) for each in again], without.candidate
 
 
 def test_a_candidate_taken_out_is_never_called() -> None:
     setting = scene(rich_plan(), drawn)
-    (deputy,) = (each.candidate for each in study(setting, [1]).without if each.candidate.role == "cordon")
+    (deputy,) = (each.candidate for each in study(Stage(setting), [1]).without if each.candidate.role == "cordon")
     lacking = take_out(setting, deputy)
     for seed in range(30):
         called = outcome_of(lacking, simulate(lacking, seed)).called
@@ -280,7 +282,7 @@ def test_a_candidate_taken_out_is_never_called() -> None:
 
 def test_shares_and_worth_are_those_of_the_runs() -> None:
     setting = scene(rich_plan(), drawn)
-    found = study(setting, draw_seeds(3, 80))
+    found = study(Stage(setting), draw_seeds(3, 80))
     findings = find(found)
     assert findings.completion.n == findings.first_orders.n == 80
     assert findings.completion.censored == sum(each.completion is None for each in found.outcomes)
@@ -381,10 +383,10 @@ def test_what_makes_no_sense_is_misuse(incident: Path, arguments: tuple[str, ...
 
 def test_numbers_are_seconds_never_or_null_for_too_few() -> None:
     setting = scene(make_plan(), scripted({"police": course(silent=True), "traffic": course(silent=True)}))
-    figures = as_json(find(study(setting, draw_seeds(1, 3))))
+    figures = as_json(find(study(Stage(setting), draw_seeds(1, 3))))
     completion = figures["times"]["completion"]
     assert (completion["p50"], completion["p90"], completion["longest"]) == ("never", None, None)
-    figures = as_json(find(study(scene(make_plan(), scripted({})), draw_seeds(1, 20))))
+    figures = as_json(find(study(Stage(scene(make_plan(), scripted({}))), draw_seeds(1, 20))))
     assert figures["times"]["completion"]["p95"] == 720.0
     (deputy,) = figures["candidates"]
     assert deputy["completion_p90"] == {"with": 720.0, "without": 720.0, "difference": 0.0}
