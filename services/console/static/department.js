@@ -162,10 +162,9 @@
         notify(card, card.querySelector(".order-notice b")?.textContent ?? words().newOrder);
       }
       revisions.set(order, Number(revision));
-      if ("deliver" in card.dataset) receipt(card, "deliver");
-      if ("seen" in card.dataset) seen(card);
-      const more = card.querySelector("[data-opens]");
-      if (more && opened.has(order)) more.open = true;
+      const received = "deliver" in card.dataset ? receipt(card, "deliver") : Promise.resolve();
+      if ("seen" in card.dataset) received.then(() => seen(card));
+      for (const more of card.querySelectorAll("details[id]")) if (opened.has(more.id)) more.open = true;
     }
     const count = cards.filter(unanswered).length;
     if (document.getElementById("orders")) document.title = count ? `(${count}) ${bare}` : bare;
@@ -175,9 +174,13 @@
 
   document.addEventListener("toggle", (event) => {
     const more = event.target;
-    if (!(more instanceof HTMLDetailsElement) || !("opens" in more.dataset)) return;
-    const card = more.closest("[data-order]");
-    if (more.open) { opened.add(card.dataset.order); seen(card); } else opened.delete(card.dataset.order);
+    const card = more instanceof HTMLDetailsElement && more.id ? more.closest("[data-order]") : null;
+    if (!card) return;
+    if (!more.open) opened.delete(more.id);
+    else {
+      opened.add(more.id);
+      if ("opens" in more.dataset) seen(card);
+    }
   }, true);
 
   let spoken = null;
