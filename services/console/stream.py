@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from random import uniform
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import FastAPI, Header, Query, Response
@@ -83,6 +83,7 @@ def add_stream(app: FastAPI, hub: Hub) -> None:
         operation_id="follow_stream",
         tags=["live"],
         response_class=EventStream,
+        status_code=200,
         responses=documented(_S.UNAUTHORIZED, _S.FORBIDDEN, _S.UNPROCESSABLE_ENTITY),
     )
     async def stream(
@@ -101,7 +102,7 @@ def add_stream(app: FastAPI, hub: Hub) -> None:
         wanted = Wanted(incident, _departments(caller, department))
         place, reset = _place(after, last_event_id)
         await until_ready(hub)
-        return EventStream(_follow(hub, wanted, place, reset=reset))
+        return EventStream(follow(hub, lambda listener: _Entries(hub, wanted, place, listener, reset=reset)))
 
 
 async def until_ready(hub: Hub) -> None:
@@ -137,51 +138,67 @@ def _place(after: str | None, last_event_id: str | None) -> tuple[Place | None, 
         raise ProblemError(_S.UNPROCESSABLE_ENTITY, f"after: {error}", kind="invalid-request") from None
 
 
-async def _follow(hub: Hub, wanted: Wanted, place: Place | None, *, reset: bool) -> AsyncGenerator[bytes, None]:
-    """Give the events: first what was missed, then what comes."""
+class Reading(Protocol):
+    """One client's side of a stream."""
+
+    def missed(self) -> AsyncIterator[bytes]:
+        """Give what came before the listener began to listen."""
+
+    def told(self, news: News) -> bytes:
+        """Write what some news mean to this client; nothing where they mean nothing."""
+
+
+async def follow(hub: Hub, begin: Callable[[Listener], Reading]) -> AsyncGenerator[bytes, None]:
+    """Give a stream's events: first what was missed, then what comes."""
     ends = asyncio.get_running_loop().time() + LASTS * uniform(0.8, 1.0)  # noqa: S311 - so that not all end at once
     yield f"retry: {RETRY}\n\n".encode()
     try:
         with hub.listening() as listener:
-            reader = _Reader(hub, wanted, listener, place)
-            async for events in reader.missed(reset=reset):
+            reading = begin(listener)
+            async for events in reading.missed():
                 yield events
             while asyncio.get_running_loop().time() < ends:
                 news = await listener.take()
                 if not news:
                     return
-                events = b"".join(reader.told(each) for each in news)
+                events = b"".join(reading.told(each) for each in news)
                 if events:
                     yield events
     except TRANSIENT as error:
         _log.warning("a stream ends: the record can't be read", error=repr(error))
 
 
-class _Reader:
-    """What one client has had so far."""
+def alive(now: datetime, place: Place | None = None) -> bytes:
+    """Write the sign of life."""
+    return event("alive", json.dumps({"now": now.isoformat()}), place)
 
-    def __init__(self, hub: Hub, wanted: Wanted, listener: Listener, place: Place | None) -> None:
+
+class _Entries:
+    """The timeline as one client has had it so far."""
+
+    def __init__(self, hub: Hub, wanted: Wanted, place: Place | None, listener: Listener, *, reset: bool) -> None:
         self._hub = hub
         self._wanted = wanted
         self._place = place or listener.place
         self._resumes = place is not None
+        self._reset = reset
         self._had: Snapshot | None = None
 
-    async def missed(self, *, reset: bool) -> AsyncGenerator[bytes, None]:
+    async def missed(self) -> AsyncIterator[bytes]:
         """Give what came after the client's place, up to now; the listener has had all from a little before now on."""
         if self._resumes:
             now = await self._hub.feed.now()
             if not now.covers(self._place.latest):  # a place ahead of the database is another database's
-                reset = True
+                self._reset = True
                 self._place = Place(now)
             self._had = now
             while window := await self._read(now):
                 self._place = window.place
                 if window.told:
                     yield b"".join(told.event for told in window.told)
-        if reset:
+        if self._reset:
             yield event("reset", "{}", self._place)
-        yield self._alive(self._hub.clock.now())
+        yield alive(self._hub.clock.now(), self._place)
 
     async def _read(self, now: Snapshot) -> Window | None:
         wanted = self._wanted
@@ -193,7 +210,7 @@ class _Reader:
         if news.window is None:
             if self._had is None or news.place.latest.covers(self._had):
                 self._place = news.place
-            return self._alive(news.now)
+            return alive(news.now, self._place)
         window = news.window
         if self._had is None or window.seen.covers(self._had):
             self._had = None
@@ -201,7 +218,7 @@ class _Reader:
             return b"".join(told.event for told in window.told if self._wanted.has(told.entry))
         return b"".join(self._rest(window, self._had))
 
-    def _rest(self, window: Window, had: Snapshot) -> "list[bytes]":
+    def _rest(self, window: Window, had: Snapshot) -> list[bytes]:
         """Write a window that began before what the client had: only the rest, and with ids that say just that."""
         rest: list[bytes] = []
         for told in window.told:
@@ -211,6 +228,3 @@ class _Reader:
         if window.place.upto is None and window.upto.covers(had):
             self._place = window.place
         return rest
-
-    def _alive(self, now: datetime) -> bytes:
-        return event("alive", json.dumps({"now": now.isoformat()}), self._place)
