@@ -340,7 +340,7 @@ def test_the_same_seed_gives_the_same_bytes_on_one_core_and_on_more(
     code, first, said = command(*asked)
     assert (code, said) == (0, "")
     assert command(*asked)[1] == first
-    monkeypatch.setattr("services.cli.simulate.sys.platform", "elsewhere")
+    monkeypatch.setattr("services.drills.simulate_cores.sys.platform", "elsewhere")
     assert command(*asked)[1] == first
     document = json.loads(first)
     assert (document["plan"], document["level"], document["runs"]) == ("hazardous-chemical-release", "II", 60)
