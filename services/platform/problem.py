@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -67,6 +68,7 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for transient in TRANSIENT:
         app.add_exception_handler(transient, _on_transient)
+    app.add_exception_handler(asyncpg.CharacterNotInRepertoireError, _on_unstorable)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -102,6 +104,12 @@ async def _on_transient(request: Request, error: Exception) -> JSONResponse:
             headers={"Retry-After": str(RETRY_AFTER)},
         ),
     )
+
+
+async def _on_unstorable(request: Request, error: Exception) -> JSONResponse:
+    del error
+    detail = "a text holds a NUL character, which can't be kept; send it without"
+    return _answer(request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind="invalid"))
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -12,10 +12,10 @@ from tests.browser.world import World
 
 pytestmark = pytest.mark.browser
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests of each operation; more find little that these don't, and each costs a round trip."""
-ENDLESS = {"/v1/stream"}
-"""Streams that never end by themselves."""
+LEFT_OUT = {"/v1/stream", "/v1/drills/import", "/v1/session/oidc", "/v1/session/oidc/callback"}
+"""A stream that never ends by itself, an archive that no generator writes, redirects to somebody else's server."""
 
 
 def failures(base: str, token: str) -> list[str]:
@@ -26,7 +26,7 @@ def failures(base: str, token: str) -> list[str]:
     for result in schema.get_all_operations():
         assert isinstance(result, Ok), result
         operation = result.ok()
-        if operation.path in ENDLESS or not operation.path.startswith("/v1/"):
+        if operation.path in LEFT_OUT or not operation.path.startswith("/v1/"):
             continue
         tried += 1
 
