@@ -19,6 +19,7 @@ _SHELL = (
     "app.js",
     "live.js",
     "department.js",
+    "offline.js",
     "icon.svg",
     "lib/source-sans/wght.css",
     "lib/noto-sans-sc/wght.css",

@@ -49,6 +49,10 @@
     box.querySelector("ul").append(item(`${words().refused}: ${each.label}, ${each.title}. ${detail}`));
   };
 
+  /* Whether there is a connection: the browser's word, the stream's, and what became of the last attempt. */
+  let failed = false, lost = false;
+  const away = () => { document.getElementById("away").hidden = navigator.onLine && !failed && !lost; };
+
   const attempt = (each) => Promise.race([
     muster.send("POST", each.url, each.body, { key: each.key }),
     new Promise((_, reject) => { setTimeout(() => reject(new Error("no answer")), GIVE_UP_AFTER); }),
@@ -60,7 +64,8 @@
     let problem = "";
     for (const each of mine()) {
       let result;
-      try { result = await attempt(each); } catch { break; }
+      try { result = await attempt(each); } catch { failed = true; break; }
+      failed = false;
       if (result.ok) {
         drop(each.key);
         muster.toast(`${each.label}: ${words().sent}`, "good");
@@ -77,6 +82,7 @@
     const left = mine();
     if (left.length) write(read().map((each) => (each.person === person() ? { ...each, tried: true } : each)));
     show({ stuck: left.length > 0, problem });
+    away();
   }).finally(() => { flushing = null; if (mine().some((each) => !each.tried)) flush(); }));
 
   const say = (card, answer, label, fields = {}) => {
@@ -233,8 +239,14 @@
     look();
     flush();
     document.body.addEventListener("htmx:afterSettle", look);
-    document.body.addEventListener("muster:live", (event) => { if (event.detail.state === "live") flush(); });
-    addEventListener("online", flush);
+    document.body.addEventListener("muster:live", (event) => {
+      lost = event.detail.state === "lost";
+      if (!lost) failed = false;
+      away();
+      if (!lost) flush();
+    });
+    addEventListener("online", () => { failed = false; away(); flush(); });
+    addEventListener("offline", away);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) flush(); });
     setInterval(() => { if (mine().length) flush(); }, TRY_EVERY);
     if (on()) document.addEventListener("pointerdown", allow, { once: true });

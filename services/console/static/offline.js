@@ -1,7 +1,7 @@
 /* Shown instead of a page that can't be fetched: says what waits on this device, and tries again by itself. */
 (() => {
   "use strict";
-  const AGAIN_AFTER = 10_000;
+  const AGAIN_AFTER = 3_000;
   const again = () => location.reload();
   document.addEventListener("DOMContentLoaded", () => {
     let waiting = [];
