@@ -17,9 +17,13 @@ from services.console.incidents import add_incidents_api
 from services.console.live import Hub
 from services.console.operations import add_operations_api
 from services.console.pages.department import add_department
+from services.console.pages.drills import add_drills_pages
 from services.console.pages.operations import add_operations
+from services.console.pages.people import add_people_pages
 from services.console.pages.phone import add_phone
 from services.console.pages.report import add_report
+from services.console.pages.scorecards import add_scorecards
+from services.console.pages.sign_in import add_sign_in
 from services.console.plans import add_plans_api
 from services.console.preview import add_preview
 from services.console.scorecards import add_scorecards_api
@@ -39,10 +43,16 @@ from services.platform.runtime import Runtime
 
 DRAIN_WITHIN = 2.0
 """Seconds that may pass until what was taken in is with the broker, once asked to stop."""
-PAGES: tuple[Callable[[FastAPI], None], ...] = (add_department, add_phone, add_report, add_operations)
-SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
+PAGES: tuple[Callable[[FastAPI], None], ...] = (
+    add_department,
+    add_phone,
+    add_report,
+    add_operations,
+    add_scorecards,
+)
+SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_sign_in, add_people_pages)
 """Those that belong to no world: plans, people; the first site has them."""
-EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = ()
+EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_drills_pages,)
 Drain = Callable[[], Awaitable[None]]
 
 

@@ -25,13 +25,12 @@ from services.drills.reading import read_report
 from services.drills.record import DrillError
 from services.drills.report import Report
 from services.drills.table import as_json
+from services.platform.access.headers import LARGEST
 from services.platform.problem import ProblemError
 
 ZIP = "application/zip"
-LARGEST = 64 << 20
-"""Bytes of a zip that is taken in."""
 LARGEST_UNPACKED = 256 << 20
-"""Bytes that it may unpack to."""
+"""Bytes that a zip may unpack to."""
 HTML_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; font-src data:"
 """A report is one file with its style in it, and runs nothing."""
 _AT_ONCE = asyncio.Semaphore(2)
