@@ -1,6 +1,6 @@
 """The topology as data: every topic, its key, partitions, retention, who writes and who reads.
 
-Topics are created from this table, AsyncAPI and Kafka ACLs are generated from it.
+Topics are created from this table, AsyncAPI is generated from it, and so are Kafka's ACLs (`schemas.acls`).
 """
 
 import re
@@ -14,6 +14,10 @@ from schemas.vocabulary import Namespace
 PREFIX = "muster"
 FOREVER = timedelta(0)
 """Retention that never deletes."""
+SERVICES = ("intake", "dispatch", "tracking", "escalation", "outbound", "console")
+"""Who works for Muster; a department and a feeder stand outside."""
+DRILL_DEPARTMENTS = "drill-departments"
+"""The group that listens for all departments that a drill simulates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Topic:
     """One topic, or one for each department when ``per_department``.
 
     ``partitions`` bounds how many copies of a consumer share the work. ``batch`` says whether consumers take
-    many records at once. All topics are keyed by incident id, so that order per incident is kept.
+    many records at once. All topics are keyed by incident id, so that order per incident is kept. Consumers of one
+    kind share the records as a group, unless ``shared`` is False: then every process reads all for itself.
     """
 
     name: str
@@ -33,10 +38,15 @@ class Topic:
     retention: timedelta = timedelta(days=7)
     batch: bool = True
     per_department: bool = False
+    shared: bool = True
 
 
 INCIDENTS = Topic(
-    "incidents", INCIDENT, "Reports of incidents, updates and cancellations.", ("intake", "feeders"), ("dispatch",)
+    "incidents",
+    INCIDENT,
+    "Reports of incidents, updates and cancellations.",
+    ("intake", "console", "feeder"),
+    ("dispatch",),
 )
 COMMANDS = Topic("commands", COMMAND, "What duty officers decide.", ("intake", "console"), ("dispatch",))
 ASSIGNMENTS = Topic(
@@ -61,9 +71,9 @@ ACKNOWLEDGEMENTS = Topic(
 TIMELINES = Topic(
     "timeline",
     TIMELINE,
-    "Everything that happened, for consoles and others to follow.",
+    "Everything that happened, for others to follow.",
     ("dispatch", "tracking", "escalation"),
-    ("console",),
+    ("outbound",),
 )
 DEAD_LETTERS = Topic(
     "dead-letters",
@@ -78,10 +88,11 @@ EPOCH = Topic(
     "epoch",
     "muster.epoch",
     "One record that names this broker's life; its absence tells that the broker has lost its data.",
-    ("dispatch", "tracking", "escalation"),
-    ("dispatch", "tracking", "escalation"),
+    SERVICES,
+    SERVICES,
     partitions=1,
     retention=FOREVER,
+    shared=False,
 )
 
 TOPICS = (INCIDENTS, COMMANDS, ASSIGNMENTS, ACKNOWLEDGEMENTS, TIMELINES, DEAD_LETTERS, EPOCH)
@@ -93,6 +104,16 @@ def topic_name(topic: Topic, namespace: Namespace, department: str | None = None
         raise ValueError(f"topic {topic.name}: a department is named exactly when the topic is per department")
     parts = (PREFIX, namespace.value, topic.name) + ((department,) if department is not None else ())
     return ".".join(parts)
+
+
+def group_name(namespace: Namespace, who: str, department: str | None = None) -> str:
+    """Name the group in which copies of a consumer share their records: ``muster.<namespace>.<who>[.<department>]``."""
+    return ".".join((PREFIX, namespace.value, who) + ((department,) if department is not None else ()))
+
+
+def written_by(service: str) -> frozenset[str]:
+    """Give the types of messages that a service may publish."""
+    return frozenset(topic.type for topic in TOPICS if service in topic.producers)
 
 
 def department_pattern(topic: Topic, namespace: Namespace) -> str:

@@ -1,22 +1,15 @@
-"""``muster migrate``, ``topics`` and ``doctor``: the ground everything stands on."""
+"""``muster migrate`` and ``doctor``: the ground everything stands on."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from schemas.topics import all_topics
-from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, console, print_json, print_table, run
 from services.cli.servers import settings
 from services.platform.invariants import check_invariants
 from services.platform.migrations import migrate as apply
 from services.platform.postgres import connect
 from services.platform.published import published_departments
-from services.platform.topics import create_topics
-from services.playbooks.directory import load_directory
-
-PLAYBOOKS = Path("playbooks")
 
 
 @run
@@ -31,32 +24,6 @@ async def migrate(as_json: JsonFlag = False) -> None:
         print_json({"applied": applied})
     else:
         console.print("\n".join(applied) or "The database is up to date.")
-
-
-@run
-async def topics(
-    create: Annotated[bool, typer.Option(help="Make the missing ones on the broker.")] = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """List the topology, or make it."""
-    configured = settings()
-    departments = sorted(load_directory(PLAYBOOKS / "departments.yaml").departments)
-    made: list[str] = []
-    if create:
-        for namespace in Namespace:
-            made += await create_topics(configured.kafka, namespace, departments, replication=configured.replication)
-    rows = [
-        (name, topic.partitions, topic.retention or "for ever", ", ".join(topic.producers), ", ".join(topic.consumers))
-        for namespace in Namespace
-        for name, topic in all_topics(namespace, departments)
-    ]
-    if as_json:
-        names = ("topic", "partitions", "retention", "producers", "consumers")
-        print_json({"created": made, "topics": [dict(zip(names, map(str, row), strict=True)) for row in rows]})
-        return
-    print_table("Topics", ("topic", "partitions", "retention", "written by", "read by"), rows)
-    if create:
-        console.print(f"{len(made)} made, the rest were there.")
 
 
 @run

@@ -208,7 +208,7 @@ def _department(name: str, namespace: Namespace | None, journal: Path | None) ->
     return Department(
         name,
         namespace=configured.namespace,
-        kafka=configured.kafka,
+        kafka=configured.brokers(),
         pace=BRISK if configured.embedded_broker else STEADY,
         journal=journal or JOURNALS / f"{name}{_ENDING[configured.namespace]}",
         clock=configured.clock(),

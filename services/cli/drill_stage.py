@@ -147,8 +147,8 @@ async def _seats(runtime: Runtime, scenario: Scenario, wait: float) -> dict[str,
         soft_wrap=True,
     )
     required = [name for name in awaited if not scenario.participants[name].stand_in]
-    there = await listening(settings.kafka, required, within=wait)
-    there |= await listening(settings.kafka, set(awaited) - set(required), within=min(wait, STAND_IN_AFTER))
+    there = await listening(settings.brokers(), required, within=wait)
+    there |= await listening(settings.brokers(), set(awaited) - set(required), within=min(wait, STAND_IN_AFTER))
     seats = take_seats(scenario, there)
     for name in awaited:
         words = "a simulation stands in, as nobody listens" if seats[name] is Seat.STAND_IN else "is there"

@@ -12,12 +12,12 @@ COMMANDS = {
     "up": ("services.cli.up", "up"),
     "serve": ("services.cli.serve", "serve"),
     "migrate": ("services.cli.database", "migrate"),
-    "topics": ("services.cli.database", "topics"),
     "doctor": ("services.cli.database", "doctor"),
 }
 """Commands by name: the module and the function that is one."""
 
 GROUPS = {
+    "topics": "services.cli.topics",
     "plan": "services.cli.plan",
     "incident": "services.cli.incident",
     "department": "services.cli.department",

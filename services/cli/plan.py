@@ -9,7 +9,6 @@ from pydantic_core import to_jsonable_python
 from rich.panel import Panel
 
 from schemas.incident import IncidentReport
-from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
 from services.cli.reports import read_report
 from services.cli.servers import settings
@@ -18,9 +17,10 @@ from services.domain.directory import Directory
 from services.domain.matching import Answers, PlanIndex
 from services.domain.plan import Plan
 from services.domain.playbook import Playbook
-from services.platform.epoch import BrokerWatch
 from services.platform.postgres import connect
 from services.platform.published import publish as put_into_force
+from services.platform.published import published_departments
+from services.platform.topics import create_topics
 from services.playbooks.check import check as check_files
 from services.playbooks.diff import diff as compare
 from services.playbooks.directory import compile_directory, parse_directory
@@ -66,9 +66,9 @@ async def publish(playbooks: Folder = PLAYBOOKS, as_json: JsonFlag = False) -> N
     try:
         wordings = read_wordings(playbooks)
         changed = await put_into_force(pool, wordings.plans, wordings.directory)
-        for namespace in Namespace:
-            watch = BrokerWatch(pool, configured.kafka, namespace, replication=configured.replication)
-            await watch.prepare()
+        departments = await published_departments(pool)
+        for world in configured.worlds:
+            await create_topics(configured.brokers(world), world, departments, replication=configured.replication)
     except PlaybookError as error:
         fail(_first(error.problems))
     finally:

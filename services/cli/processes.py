@@ -20,9 +20,14 @@ ATTACH: dict[str, Callable[[Runtime], None]] = {
 SERVICES = ("intake", "console", *ATTACH)
 
 
-async def make_runtime(configured: Settings, name: str, services: tuple[str, ...]) -> Runtime:
-    """Make a process in one namespace that runs these services; see `services.cli.site` for what is served."""
-    runtime = await Runtime.open(configured, name, plan_from, directory_from)
+async def make_runtime(
+    configured: Settings, name: str, services: tuple[str, ...], publishes: frozenset[str] | None = None
+) -> Runtime:
+    """Make a process in one namespace that runs these services; see `services.cli.site` for what is served.
+
+    ``publishes`` are the types of messages that it may publish; None means all.
+    """
+    runtime = await Runtime.open(configured, name, plan_from, directory_from, publishes=publishes)
     for service in services:
         if service in ATTACH:
             ATTACH[service](runtime)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.topics import written_by
 from schemas.vocabulary import Namespace
 from services.cli.doorway import open_door
 from services.cli.output import aside, fail, run
@@ -43,9 +44,10 @@ async def serve(
     configured = settings(namespace=namespace)
     configure_logging(form=configured.log_format, level=configured.log_level)
     await bring_up_to_date(configured)
-    worlds = list(Namespace) if service == "console" and namespace is None else [configured.namespace]
+    worlds = list(configured.worlds) if service == "console" and namespace is None else [configured.namespace]
     runtimes = [
-        await make_runtime(configured.model_copy(update={"namespace": world}), service, (service,)) for world in worlds
+        await make_runtime(configured.model_copy(update={"namespace": each}), service, (service,), written_by(service))
+        for each in worlds
     ]
     async with AsyncExitStack() as stack:
         if service in {"intake", "console"}:

@@ -7,7 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 
-from schemas.topics import all_topics
+from schemas.topics import all_topics, group_name
+from services.platform.kafka_security import Brokers
 from services.platform.published import published_departments
 from services.platform.runtime import Runtime
 
@@ -36,16 +37,14 @@ async def lags(runtime: Runtime) -> list[Lag]:
         behind: int | None = None
         with suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(BROKER_WITHIN):
-                behind = await _behind(runtime.settings.kafka, f"muster.{runtime.namespace}.{service}", partitions)
+                behind = await _behind(runtime.brokers, group_name(runtime.namespace, service), partitions)
         found.append(Lag(group=service, topic=name, behind=behind))
     return found
 
 
-async def _behind(bootstrap: str, group: str, partitions: list[TopicPartition]) -> int:
+async def _behind(brokers: Brokers, group: str, partitions: list[TopicPartition]) -> int:
     # A consumer that is assigned its partitions by hand reads the group's commits without joining it.
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False, request_timeout_ms=5_000
-    )
+    consumer = AIOKafkaConsumer(**brokers.options(), group_id=group, enable_auto_commit=False, request_timeout_ms=5_000)
     try:
         await consumer.start()
         consumer.assign(partitions)

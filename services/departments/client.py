@@ -40,6 +40,7 @@ from services.departments.transport import Connection, Transport
 from services.platform.clock import Clock, SystemClock
 from services.platform.errors import UnreachableError
 from services.platform.kafka import STEADY, Pace, Received, Record, Unreadable
+from services.platform.kafka_security import Brokers
 from services.platform.logs import get_logger
 
 AT_ONCE = 100
@@ -67,7 +68,8 @@ class Counts:
 class Department:
     """One department in one namespace. Raises `ConfigurationError` from `run` when its journal can't be used.
 
-    ``kafka`` is the broker's address, or ``transport`` another way to it, such as `memory.MemoryTransport`.
+    ``kafka`` is the broker's address, or `Brokers` with TLS and the department's user (``Settings().brokers()`` has
+    them from the environment), or ``transport`` another way, such as `memory.MemoryTransport`.
     ``pace`` is how quickly the group notices a member that has gone. ``clock`` is what ``answered_at`` goes by.
     """
 
@@ -76,7 +78,7 @@ class Department:
         name: str,
         *,
         namespace: Namespace,
-        kafka: str = "127.0.0.1:9092",
+        kafka: str | Brokers = "127.0.0.1:9092",
         pace: Pace = STEADY,
         journal: Path | None = None,
         transport: Transport | None = None,

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from schemas.envelope import ASSIGNMENT
-from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, topic_name
+from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, group_name, topic_name
 from schemas.vocabulary import Namespace
 from services.departments.transport import Connection, Handle, Outgoing
 from services.platform.errors import UnreachableError
@@ -24,6 +24,7 @@ from services.platform.kafka import (
     publish_all,
     read_record,
 )
+from services.platform.kafka_security import Brokers, brokers_at
 
 LOOK_EVERY = 1.0
 """Seconds between looks at whether the consumer still polls."""
@@ -35,10 +36,10 @@ STOP_WITHIN = 5.0
 class KafkaTransport:
     """Reaches the topics of one department in one namespace; several copies share them as one group."""
 
-    def __init__(self, bootstrap: str, namespace: Namespace, department: str, pace: Pace = STEADY) -> None:
+    def __init__(self, kafka: str | Brokers, namespace: Namespace, department: str, pace: Pace = STEADY) -> None:
         self._pace = pace
-        self._bootstrap = bootstrap
-        self._group = f"department.{department}"
+        self._brokers = brokers_at(kafka)
+        self._group = group_name(namespace, "department", department)
         self._orders = topic_name(ASSIGNMENTS, namespace, department)
         self._answers = topic_name(ACKNOWLEDGEMENTS, namespace, department)
 
@@ -65,7 +66,7 @@ class KafkaTransport:
                 await asyncio.wait_for(self._read_all(handle), VISIT_WITHIN)
             except (KafkaError, OSError, TimeoutError) as error:
                 raise UnreachableError(
-                    f"topic {self._orders}: not read on {self._bootstrap}: {error!r};"
+                    f"topic {self._orders}: not read on {self._brokers}: {error!r};"
                     " check that the topic exists and may be read"
                 ) from error
             yield KafkaConnection(broker, None, self._answers)
@@ -74,25 +75,23 @@ class KafkaTransport:
 
     def _broker(self) -> KafkaBroker:
         # Event ids make a repeat harmless, so that the idempotent producer and its right on the cluster aren't needed.
-        return make_broker(self._bootstrap, idempotent=False, client_id=self._group, stop_within=STOP_WITHIN)
+        return make_broker(self._brokers, idempotent=False, client_id=self._group, stop_within=STOP_WITHIN)
 
     async def _start(self, broker: KafkaBroker) -> None:
         # Looked for first: a producer that fails in its own start is never closed.
-        client = AIOKafkaClient(bootstrap_servers=self._bootstrap.split(","), client_id=self._group)
+        client = AIOKafkaClient(**self._brokers.options(), client_id=self._group)
         try:
             await client.bootstrap()
             await broker.start()
         except (KafkaError, OSError) as error:
-            raise UnreachableError(
-                f"broker {self._bootstrap}: {error!r}; check MUSTER_KAFKA and that the broker is running"
-            ) from error
+            raise UnreachableError(f"broker {self._brokers}: {error!r}; {self._brokers.advice()}") from error
         finally:
             await client.close()
 
     async def _read_all(self, handle: Handle) -> None:
         consumer = AIOKafkaConsumer(
             self._orders,
-            bootstrap_servers=self._bootstrap.split(","),
+            **self._brokers.options(),
             client_id=self._group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from schemas.assignment import Assignment
 from schemas.envelope import ACKNOWLEDGEMENT, ASSIGNMENT, Envelope, write_value
-from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, topic_name
+from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, group_name, topic_name
 from schemas.vocabulary import Namespace
 from services.departments.transport import Connection, Handle, Outgoing
 from services.platform.errors import UnreachableError
@@ -98,7 +98,7 @@ class MemoryTransport:
         self._broker = broker
         self._orders = topic_name(ASSIGNMENTS, namespace, department)
         self._answers = topic_name(ACKNOWLEDGEMENTS, namespace, department)
-        self._group = f"department.{department}"
+        self._group = group_name(namespace, "department", department)
 
     @asynccontextmanager
     async def connect(self, handle: Handle) -> AsyncIterator[Connection]:

@@ -91,7 +91,9 @@ class Canary:
         self._settings = settings
         self._plan = plan
         self._within = within
-        self._broker = make_broker(settings.kafka, idempotent=settings.idempotent_producer, client_id="muster-canary")
+        self._broker = make_broker(
+            settings.brokers(Namespace.EXERCISE), idempotent=settings.idempotent_producer, client_id="muster-canary"
+        )
         self._rounds = 0
         self._pools: list[asyncpg.Pool[asyncpg.Record]] = []
 
@@ -102,7 +104,7 @@ class Canary:
         self._owner = await connect(database, size=2, name="muster-witness")
         self._pools.append(self._owner)
         embedded = self._settings.embedded_broker
-        self._witness = Witness(self._owner, self._settings.kafka, embedded=embedded)
+        self._witness = Witness(self._owner, self._settings.brokers(Namespace.ACTUAL), embedded=embedded)
         await self._broker.connect()
         return self
 

@@ -7,14 +7,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError
 
-from schemas.topics import ASSIGNMENTS, topic_name
+from schemas.topics import ASSIGNMENTS, group_name, topic_name
 from schemas.vocabulary import Namespace
 from services.platform.errors import UnreachableError
+from services.platform.kafka_security import Brokers, brokers_at
 
 LOOK_EVERY = 0.5
 
 
-async def listening(bootstrap: str, departments: Iterable[str], *, within: float) -> set[str]:
+async def listening(kafka: str | Brokers, departments: Iterable[str], *, within: float) -> set[str]:
     """Say which departments have a consumer in the exercise; waits so many seconds for those that haven't.
 
     Raises `UnreachableError`. A consumer that just left may count for as long as its group waits for it.
@@ -23,7 +24,7 @@ async def listening(bootstrap: str, departments: Iterable[str], *, within: float
     found: set[str] = set()
     if not wanted:
         return found
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="muster-roll-call")
+    admin = AIOKafkaAdminClient(**brokers_at(kafka).options(), client_id="muster-roll-call")
     deadline = asyncio.get_running_loop().time() + within
     try:
         await admin.start()
@@ -33,14 +34,14 @@ async def listening(bootstrap: str, departments: Iterable[str], *, within: float
                 return found
             await asyncio.sleep(LOOK_EVERY)
     except (KafkaError, OSError) as error:
-        raise UnreachableError(f"broker {bootstrap}: does not tell who listens: {error!r}") from error
+        raise UnreachableError(f"broker {kafka}: does not tell who listens: {error!r}") from error
     finally:
         await admin.close()
 
 
 async def _listens(admin: AIOKafkaAdminClient, department: str) -> bool:
     topic = topic_name(ASSIGNMENTS, Namespace.EXERCISE, department)
-    for response in await admin.describe_consumer_groups([f"department.{department}"]):
+    for response in await admin.describe_consumer_groups([group_name(Namespace.EXERCISE, "department", department)]):
         for group in response.groups:
             members = group[5]
             if any(_reads(member[3], topic) for member in members):

@@ -12,11 +12,9 @@ from uuid import UUID
 
 from schemas.assignment import Assignment
 from schemas.envelope import ASSIGNMENT, Envelope
-from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, department_of, topic_name
+from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, DRILL_DEPARTMENTS, department_of, topic_name
 from services.platform.kafka import Received, Record, publish_all
 from services.platform.runtime import Runtime
-
-GROUP = "drill-departments"
 
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
 
@@ -47,7 +45,7 @@ class Switchboard:
         self._lines = {name: Line(runtime, name, tasks) for name, tasks in departments.items()}
         topics = [topic_name(ASSIGNMENTS, runtime.namespace, name) for name in self._lines]
         if topics:
-            runtime.consume(GROUP, self._hand_over, expected=ASSIGNMENT, topics=topics)
+            runtime.consume(DRILL_DEPARTMENTS, self._hand_over, expected=ASSIGNMENT, topics=topics)
         self.is_ours: Callable[[UUID], bool] = lambda _: False
         """Says whether an incident is the drill's; none is before STARTEX. A broker that begins anew gets the last
         hour's orders again, and beside a drill there may be other exercises: nobody here answers for those."""

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from schemas.topics import PREFIX
 from schemas.vocabulary import Namespace, Status
 from services.drills.record import DrillError, sql
+from services.platform.kafka_security import Brokers, brokers_at
 
 REAL = f"{PREFIX}.{Namespace.ACTUAL}."
 READ_WITHIN = 60.0
@@ -65,9 +66,9 @@ class Witness:
     one: there everything is read from the beginning, and what is older than the mark passed over.
     """
 
-    def __init__(self, owner: "asyncpg.Pool[asyncpg.Record]", bootstrap: str, *, embedded: bool = False) -> None:
+    def __init__(self, owner: "asyncpg.Pool[asyncpg.Record]", kafka: str | Brokers, *, embedded: bool = False) -> None:
         self._owner = owner
-        self._bootstrap = bootstrap
+        self._brokers = brokers_at(kafka)
         self._embedded = embedded
 
     async def mark(self) -> Mark:
@@ -112,7 +113,7 @@ class Witness:
     async def _reading(self, partitions: Sequence[TopicPartition]) -> AsyncIterator[Any]:
         """Give a consumer of these partitions; each is assigned once only, as aiokafka may else not come to its end."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
+            **self._brokers.options(),
             client_id="muster-witness",
             enable_auto_commit=False,
             request_timeout_ms=15_000,
@@ -123,7 +124,7 @@ class Witness:
             consumer.assign(partitions)
             yield consumer
         except (KafkaError, OSError, TimeoutError) as error:
-            raise DrillError(f"broker {self._bootstrap}: the real topics can't be read: {error!r}") from error
+            raise DrillError(f"broker {self._brokers}: the real topics can't be read: {error!r}") from error
         finally:
             await consumer.stop()
 
@@ -135,13 +136,13 @@ class Witness:
             return dict(await consumer.end_offsets(partitions))
 
     async def _partitions(self) -> list[TopicPartition]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap.split(","), client_id="muster-witness")
+        admin = AIOKafkaAdminClient(**self._brokers.options(), client_id="muster-witness")
         try:
             await admin.start()
             names = [name for name in await admin.list_topics() if name.startswith(REAL)]
             found = await admin.describe_topics(names) if names else []
         except (KafkaError, OSError) as error:
-            raise DrillError(f"broker {self._bootstrap}: {error!r}; check MUSTER_KAFKA") from error
+            raise DrillError(f"broker {self._brokers}: {error!r}; {self._brokers.advice()}") from error
         finally:
             await admin.close()
         return [TopicPartition(each["topic"], part["partition"]) for each in found for part in each["partitions"]]

@@ -16,13 +16,14 @@ from uuid_utils.compat import uuid7
 from schemas.topics import EPOCH, topic_name
 from schemas.vocabulary import Namespace
 from services.platform.errors import MusterError
+from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
 from services.platform.metrics import BROKER_LOSSES
 from services.platform.outbox import LEASE
 from services.platform.postgres import TRANSIENT, Pool
 from services.platform.published import published_departments
 from services.platform.queries import query
-from services.platform.topics import create_topics
+from services.platform.topics import ensure_topics
 
 LOOK_EVERY = 1.0
 """Seconds between looks at the broker."""
@@ -43,14 +44,14 @@ class BrokerWatch:
     def __init__(
         self,
         pool: Pool,
-        bootstrap: str,
+        kafka: str | Brokers,
         namespace: Namespace,
         *,
         replication: int,
         on_loss: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._pool = pool
-        self._bootstrap = bootstrap
+        self._brokers = brokers_at(kafka)
         self._namespace = namespace
         self._replication = replication
         self._on_loss = on_loss
@@ -59,8 +60,8 @@ class BrokerWatch:
 
     async def prepare(self) -> int:
         """Make the topics and the epoch's record where they are missing; return how many messages go out again."""
-        await create_topics(
-            self._bootstrap,
+        await ensure_topics(
+            self._brokers,
             self._namespace,
             await published_departments(self._pool),
             replication=self._replication,
@@ -133,7 +134,7 @@ class BrokerWatch:
 
     async def _read_marker(self) -> UUID | None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
+            **self._brokers.options(),
             client_id="muster-epoch",
             enable_auto_commit=False,
             request_timeout_ms=5_000,
@@ -151,7 +152,7 @@ class BrokerWatch:
             await consumer.stop()
 
     async def _write_marker(self, epoch: UUID) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap.split(","), client_id="muster-epoch", acks="all")
+        producer = AIOKafkaProducer(**self._brokers.options(), client_id="muster-epoch", acks="all")
         await producer.start()
         try:
             await producer.send_and_wait(self._partition.topic, epoch.bytes, partition=0)

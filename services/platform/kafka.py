@@ -20,6 +20,7 @@ from faststream.kafka.message import KafkaMessage
 
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
+from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
 
 BATCH_WAIT_MS = 15
@@ -82,10 +83,12 @@ BRISK = Pace(session_ms=2_000, heartbeat_ms=300, rebalance_ms=4_000, fetch_wait_
 """For the embedded broker: joining takes half a session there, and a waiting fetch isn't woken by news."""
 
 
-def make_broker(bootstrap: str, *, idempotent: bool, client_id: str, stop_within: float = 12.0) -> KafkaBroker:
+def make_broker(kafka: str | Brokers, *, idempotent: bool, client_id: str, stop_within: float = 12.0) -> KafkaBroker:
     """Make the process's connection to Kafka: ``acks=all``, no topics made by accident, no injected arguments."""
+    brokers = brokers_at(kafka)
     return KafkaBroker(
-        bootstrap.split(","),
+        brokers.bootstrap.split(","),
+        security=brokers.faststream(),
         client_id=client_id,
         acks="all",
         enable_idempotence=idempotent,

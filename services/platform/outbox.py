@@ -1,7 +1,7 @@
 """Messages leave through here: written with the state they announce, published right after, swept if need be.
 
-The order of one incident's messages is kept: what is committed behind messages still in flight waits for them,
-and is published by whoever confirms those.
+The order of one incident's messages of a type is kept: what is committed behind messages still in flight waits for
+them, and is published by whoever confirms those.
 """
 
 import asyncio
@@ -48,12 +48,18 @@ class Outgoing:
 
 
 class Outbox:
-    """Publishes a namespace's messages."""
+    """Publishes a namespace's messages: those of some types, which the broker lets this process write; None is all.
 
-    def __init__(self, pool: Pool, broker: KafkaBroker, namespace: Namespace) -> None:
+    What a process has left behind is therefore published by one of the same kind, or by itself after its restart.
+    """
+
+    def __init__(
+        self, pool: Pool, broker: KafkaBroker, namespace: Namespace, types: frozenset[str] | None = None
+    ) -> None:
         self._pool = pool
         self._broker = broker
         self._namespace = namespace
+        self._types = None if types is None else sorted(types)
 
     async def publish(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
         """Publish what this worker has just committed, then what others have committed behind it meanwhile.
@@ -65,7 +71,7 @@ class Outbox:
             for _ in range(_TURNS):
                 if messages and not await self._send(messages):
                     return
-                found = await self._pool.fetch(query("claim_messages"), ids, LEASE)
+                found = await self._pool.fetch(query("claim_messages"), ids, LEASE, self._types)
                 messages = _read(found)
                 if not messages:
                     return
@@ -80,7 +86,9 @@ class Outbox:
 
     async def sweep(self) -> int:
         """Publish what was committed and never published; return how many messages that were."""
-        found = await self._pool.fetch(query("sweep_messages"), self._namespace.value, LEASE, SWEEP_AT_MOST)
+        found = await self._pool.fetch(
+            query("sweep_messages"), self._namespace.value, LEASE, SWEEP_AT_MOST, self._types
+        )
         messages = _read(found)
         if messages and await self._send(messages):
             SWEPT.labels(self._namespace.value).inc(len(messages))

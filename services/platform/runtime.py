@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from schemas.envelope import INCIDENT
+from schemas.topics import group_name
 from schemas.vocabulary import Namespace
 from services.platform.clock import Clock
 from services.platform.decider import Decider
@@ -33,23 +34,29 @@ _log = get_logger(__name__)
 
 
 class Runtime:
-    """One process in one namespace. Attach services to it, then `start` it; leaving its context stops it cleanly."""
+    """One process in one namespace. Attach services to it, then `start` it; leaving its context stops it cleanly.
 
-    def __init__(self, settings: Settings, pool: Pool, playbook: PublishedPlaybook) -> None:
+    ``publishes`` are the types of messages that it may publish; None means all.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: Pool, playbook: PublishedPlaybook, publishes: frozenset[str] | None = None
+    ) -> None:
         self.settings = settings
+        self.brokers = settings.brokers()
         self.namespace = settings.namespace
         self.pool = pool
         self.playbook = playbook
         self.clock: Clock = settings.clock()
         self.broker: KafkaBroker = make_broker(
-            settings.kafka,
+            self.brokers,
             idempotent=settings.idempotent_producer,
             client_id="muster",
             stop_within=STOP_WITHIN.total_seconds() - 8,
         )
-        self.outbox = Outbox(pool, self.broker, self.namespace)
+        self.outbox = Outbox(pool, self.broker, self.namespace, publishes)
         self.watch = BrokerWatch(
-            pool, settings.kafka, self.namespace, replication=settings.replication, on_loss=self._rewind
+            pool, self.brokers, self.namespace, replication=settings.replication, on_loss=self._rewind
         )
         self.precedence = Precedence()
         self._consumers: list[Consumer] = []
@@ -65,12 +72,19 @@ class Runtime:
 
     @classmethod
     async def open(
-        cls, settings: Settings, name: str, compile_plan: CompilePlan, compile_directory: CompileDirectory
+        cls,
+        settings: Settings,
+        name: str,
+        compile_plan: CompilePlan,
+        compile_directory: CompileDirectory,
+        *,
+        publishes: frozenset[str] | None = None,
     ) -> Self:
-        """Connect to the database; raises `UnreachableError`."""
+        """Connect to the database; raises `UnreachableError`, or `ConfigurationError` for settings that can't be."""
+        settings.brokers()  # before anything is opened
         name = f"muster-{name}-{settings.namespace}"
         pool = await connect(settings.database, name=name, namespace=settings.namespace)
-        return cls(settings, pool, PublishedPlaybook(pool, compile_plan, compile_directory))
+        return cls(settings, pool, PublishedPlaybook(pool, compile_plan, compile_directory), publishes)
 
     def decider(self, service: str) -> Decider:
         """Make a decider that signs as one service."""
@@ -99,7 +113,7 @@ class Runtime:
         pattern: str | None = None,
     ) -> None:
         """Subscribe a handler of a service's own."""
-        group = f"muster.{self.namespace}.{service}"
+        group = group_name(self.namespace, service)
         batch = self.settings.batch
         self._consumers.append(
             consume(

@@ -4,11 +4,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.vocabulary import Namespace
 from services.platform.clock import Clock, ScaledClock, SystemClock
+from services.platform.errors import ConfigurationError
+from services.platform.kafka_security import Brokers, Mechanism, Security
+
+_NAMESPACE = "{namespace}"
 
 
 class Settings(BaseSettings):
@@ -17,11 +21,22 @@ class Settings(BaseSettings):
     ``embedded_broker`` is for the broker Muster starts by itself, which knows no idempotence and is brisk to rejoin.
     ``clock_start`` and ``clock_speed`` make an exercise's services share a faster clock; both are refused in
     the ``actual`` namespace by `clock`.
+
+    The ``kafka_`` settings say how to get into Kafka. In its user's name and in the paths of its files ``{namespace}``
+    stands for the namespace, for a process that has a user of its own in each.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_", env_file=".env", extra="ignore", frozen=True)
 
     kafka: str = "127.0.0.1:9092"
+    kafka_security: Security = Security.PLAINTEXT
+    kafka_ca: Path | None = None
+    kafka_cert: Path | None = None
+    kafka_key: Path | None = None
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_password_file: Path | None = None
+    kafka_mechanism: Mechanism = Mechanism.SCRAM_SHA_512
     database: str = "postgresql://muster@127.0.0.1:5432/muster"
     namespace: Namespace = Namespace.ACTUAL
     http_host: str = "127.0.0.1"
@@ -41,6 +56,42 @@ class Settings(BaseSettings):
         """Whether producers ask for idempotence; the embedded broker has none."""
         return not self.embedded_broker
 
+    @property
+    def worlds(self) -> tuple[Namespace, ...]:
+        """The namespaces that this process can reach: its own, unless it needs no user or has one in each."""
+        who = (each for each in (self.kafka_username, self.kafka_cert) if each is not None)
+        return tuple(Namespace) if all(_NAMESPACE in str(each) for each in who) else (self.namespace,)
+
+    def brokers(self, namespace: Namespace | None = None) -> Brokers:
+        """Give the way into Kafka as the user of a namespace, by default of the process's own.
+
+        Raises `ConfigurationError` for settings that don't go together or files that can't be read.
+        """
+        world = (namespace or self.namespace).value
+        found = Brokers(
+            self.kafka,
+            security=self.kafka_security,
+            ca=_in(world, self.kafka_ca),
+            cert=_in(world, self.kafka_cert),
+            key=_in(world, self.kafka_key),
+            username=self.kafka_username and self.kafka_username.replace(_NAMESPACE, world),
+            password=self._password(_in(world, self.kafka_password_file)),
+            mechanism=self.kafka_mechanism,
+        )
+        _ = found.tls  # what is wrong with its files is told here, where nothing has been opened yet
+        return found
+
+    def _password(self, file: Path | None) -> SecretStr | None:
+        if file is None:
+            return self.kafka_password
+        if self.kafka_password is not None:
+            raise ConfigurationError("MUSTER_KAFKA_PASSWORD_FILE: MUSTER_KAFKA_PASSWORD is given too; leave one out")
+        try:
+            return SecretStr(file.read_text().rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not text"
+            raise ConfigurationError(f"MUSTER_KAFKA_PASSWORD_FILE: {file}: {reason}") from None
+
     def clock(self) -> Clock:
         """Make the process's clock; raises ValueError for a scaled one beside real incidents."""
         if self.clock_start is None:
@@ -48,6 +99,10 @@ class Settings(BaseSettings):
         if self.namespace is Namespace.ACTUAL:
             raise ValueError("MUSTER_CLOCK_START: only an exercise may run on a clock of its own")
         return ScaledClock(self.clock_start, self.clock_speed)
+
+
+def _in(world: str, path: Path | None) -> Path | None:
+    return path and Path(str(path).replace(_NAMESPACE, world))
 
 
 STOP_WITHIN = timedelta(seconds=15)

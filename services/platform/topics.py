@@ -1,27 +1,65 @@
 """Topics on the broker, made from the table in `schemas.topics`."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from schemas.envelope import MAX_VALUE_BYTES
-from schemas.topics import FOREVER, Topic, all_topics
+from schemas.topics import EPOCH, FOREVER, Topic, all_topics, topic_name
 from schemas.vocabulary import Namespace
 from services.platform.errors import UnreachableError
+from services.platform.kafka_security import Brokers, brokers_at
 
 _EXISTS = 36  # Kafka protocol error code TOPIC_ALREADY_EXISTS
+_NOT_ALLOWED = frozenset({29, 31})  # TOPIC_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED
 _ROOM = 64 * 1024  # bytes that a record's headers and framing may add to its value
 
 
 async def create_topics(
-    bootstrap: str, namespace: Namespace, departments: Iterable[str], *, replication: int
+    kafka: str | Brokers, namespace: Namespace, departments: Iterable[str], *, replication: int
 ) -> list[str]:
     """Make the topics of a namespace that are missing and return their names; harmless to repeat.
 
     Raises `UnreachableError` in one line when the broker is away or refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="muster-topics")
+    done = await _create(brokers_at(kafka), namespace, departments, replication)
+    for name, code in done.refused.items():
+        raise UnreachableError(f"topic {name}: the broker refuses to make it: {for_code(code).__name__}")
+    return done.made
+
+
+async def ensure_topics(
+    kafka: str | Brokers, namespace: Namespace, departments: Iterable[str], *, replication: int
+) -> list[str]:
+    """Make the topics of a namespace that are missing, as far as this process's user may make topics at all.
+
+    A service sees its own topics only, and on brokers that keep lists it may make none: then an administrator has done
+    so. Raises `UnreachableError` where nobody has.
+    """
+    brokers = brokers_at(kafka)
+    done = await _create(brokers, namespace, departments, replication)
+    sign = topic_name(EPOCH, namespace)  # every service may read it
+    for name, code in done.refused.items():
+        if code not in _NOT_ALLOWED:
+            raise UnreachableError(f"topic {name}: the broker refuses to make it: {for_code(code).__name__}")
+        if name == sign:
+            raise UnreachableError(
+                f"topic {name}: is not there for {brokers.username or 'this process'} to see, who may not make it;"
+                " run `muster topics --create` and `muster topics acls --apply` as those who may"
+            )
+    return done.made
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    made: list[str]
+    refused: dict[str, int]
+
+
+async def _create(brokers: Brokers, namespace: Namespace, departments: Iterable[str], replication: int) -> _Done:
+    admin = AIOKafkaAdminClient(**brokers.options(), client_id="muster-topics")
     try:
         await admin.start()
         known = set(await admin.list_topics())
@@ -31,16 +69,12 @@ async def create_topics(
             if name not in known
         ]
         if not wanted:
-            return []
+            return _Done([], {})
         response = await admin.create_topics(wanted)
-        for name, code, *_ in response.topic_errors:
-            if code not in {0, _EXISTS}:
-                raise UnreachableError(f"topic {name}: the broker refuses to make it: {for_code(code).__name__}")
-        return [topic.name for topic in wanted]
+        refused = {name: code for name, code, *_ in response.topic_errors if code not in {0, _EXISTS}}
+        return _Done([topic.name for topic in wanted if topic.name not in refused], refused)
     except (KafkaError, OSError) as error:
-        raise UnreachableError(
-            f"broker {bootstrap}: {error!r}; check MUSTER_KAFKA and that the broker is running"
-        ) from error
+        raise UnreachableError(f"broker {brokers}: {error!r}; {brokers.advice()}") from error
     finally:
         await admin.close()
 

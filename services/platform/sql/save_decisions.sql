@@ -1,7 +1,7 @@
 -- save_decisions: writes what was decided about a batch of events, state, record and messages together, in one statement.
 WITH behind AS (
     SELECT DISTINCT incident_id FROM outbox
-    WHERE published_at IS NULL
+    WHERE published_at IS NULL AND type IN ('muster.assignment', 'muster.timeline')
       AND incident_id = ANY (SELECT (row ->> 'incident_id')::uuid FROM jsonb_array_elements($7::jsonb) AS row)
 ), into_inbox AS (
     INSERT INTO inbox SELECT * FROM jsonb_populate_recordset(NULL::inbox, $1::jsonb)
