@@ -24,7 +24,8 @@ async def open_door(database: str, *, demo: bool = False) -> Access:
     access = await open_access(database)
     if demo:
         await demo_people(access)
-        if await is_demo(access):
+        access.demo = await is_demo(access)
+        if access.demo:
             names = ", ".join(DEMO_STAFF)
             aside.print(
                 f"Demo: sign in as {names} or a department's id (fire-rescue), password {DEMO_PASSWORD}.",

@@ -13,8 +13,8 @@ from joserfc.jwk import OctKey, RSAKey
 from pydantic import SecretStr, ValidationError
 
 from schemas.vocabulary import Role
-from services.platform.access.http_oidc import own_path
 from services.platform.access.oidc import Provider
+from services.platform.access.paths import own_path
 from services.platform.access.settings import AccessSettings, OidcSettings, read_oidc
 from services.platform.errors import ConfigurationError
 from services.platform.postgres import Pool

@@ -62,6 +62,8 @@ class Access:
         self.audit = Audit(pool)
         self.passwords = passwords or Passwords()
         self.provider = provider
+        self.demo = False
+        """Whether the demo's people are there, which the sign-in page then says."""
         self._strangers = Trickle(REFUSALS, REFUSALS_WITHIN)
 
     def now(self) -> datetime:

@@ -14,6 +14,7 @@ from services.platform.access.guard import everyone, unauthorized
 from services.platform.access.oidc import RETURN_WITHIN, Provider, Returned
 from services.platform.access.oidc_token import OidcError
 from services.platform.access.origin import own_origin
+from services.platform.access.paths import own_path
 from services.platform.access.signing_in import SigningIn
 from services.platform.problem import ProblemError, documented, one_line
 
@@ -72,12 +73,6 @@ def add_oidc(app: FastAPI, access: Access) -> None:
         response.headers.append("Set-Cookie", access.cookie(request, entered.token))
         response.headers.append("Set-Cookie", forgotten)
         return response
-
-
-def own_path(target: str) -> str:
-    """Take a path of this site, or its beginning where the text may lead elsewhere."""
-    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if safe else "/"
 
 
 def _failed(request: Request, problem: ProblemError, forgotten: str) -> Response:

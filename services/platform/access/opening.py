@@ -78,7 +78,7 @@ async def _add_first(access: Access, people: list[tuple[Person, str]]) -> bool:
                 return False
             for person, hashed in people:
                 await access.people.add(person, hashed, access.now())
-                await access.note(None, "person.add", person.login, roles=person.roles, how="first run")
+            await access.note(None, "person.add", ", ".join(person.login for person, _ in people), how="first start")
         finally:
             await connection.execute(_UNLOCK)
     return True
