@@ -1,7 +1,7 @@
 """The brokers' access control lists, brought in line with those of `schemas.acls`.
 
-aiokafka's admin client knows no lists, but its protocol does. Source: Apache Kafka 4.3, protocol guide, ``CreateAcls``,
-``DescribeAcls``, ``DeleteAcls``; resource, pattern, operation and permission codes from its ``acl`` package.
+aiokafka's admin client knows no lists, and its requests name one entry each; its protocol knows more. Source: Apache
+Kafka 4.3, protocol guide, ``CreateAcls``, ``DescribeAcls``, ``DeleteAcls``, and the codes of its ``acl`` package.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, for_code
-from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DeleteAclsRequest_v1, DescribeAclsRequest
+from aiokafka.protocol.api import Request
 
 from schemas.acls import Acl, Operation, Resource
 from schemas.topics import PREFIX
@@ -55,7 +56,7 @@ class Held:
     def __str__(self) -> str:
         kind = next((str(each) for each, code in _RESOURCES.items() if code == self.resource), "resource")
         named = f"{self.name}*" if self.pattern == _PREFIXED else self.name
-        return f"{self.principal} may {_WORDS.get(self.operation, self.operation)} with {kind} {named}"
+        return f"{self.principal}: {_WORDS.get(self.operation, self.operation)} on {kind} {named}"
 
     def request(self) -> tuple[int, str, int, str, str, int, int]:
         """Give the fields of a request about it."""
@@ -63,6 +64,26 @@ class Held:
             *(self.resource, self.name, self.pattern, self.principal),
             *(self.host, self.operation, self.permission),
         )
+
+
+class _Create(Request[CreateAclsRequest_v1]):  # type: ignore[misc] # aiokafka has no types
+    API_KEY = CreateAclsRequest_v1.API_KEY
+
+    def __init__(self, entries: Sequence[Held]) -> None:
+        self._entries = [each.request() for each in entries]
+
+    def build(self, request_struct_class: Any) -> Any:
+        return request_struct_class(self._entries)
+
+
+class _Delete(Request[DeleteAclsRequest_v1]):  # type: ignore[misc] # aiokafka has no types
+    API_KEY = DeleteAclsRequest_v1.API_KEY
+
+    def __init__(self, entries: Sequence[Held]) -> None:
+        self._entries = [each.request() for each in entries]
+
+    def build(self, request_struct_class: Any) -> Any:
+        return request_struct_class(self._entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +112,12 @@ async def apply_acls(
         strays = [each for each in held if each not in wanted and any(_reaches(each, world) for world in namespaces)]
         removed = [each for each in strays if prune and each.name.startswith(tuple(map(_prefix, namespaces)))]
         added = [each for each in wanted if each not in held]
-        for each in added:
-            answer = await _ask(client, CreateAclsRequest(*each.request()))
-            _check(*answer.creation_responses[0])
-        for each in removed:
-            answer = await _ask(client, DeleteAclsRequest(*each.request()))
-            _check(*answer.filter_responses[0][:2])
+        if added:
+            for code, _ in (await _ask(client, _Create(added))).creation_responses:
+                _check(code)
+        if removed:
+            for code, *_ in (await _ask(client, _Delete(removed))).filter_responses:
+                _check(code)
     except (KafkaError, OSError) as error:
         raise UnreachableError(f"broker {brokers}: {error!r}; {brokers.advice()}") from error
     finally:
@@ -120,7 +141,7 @@ def _held(entry: Acl) -> Held:
 async def _describe(client: AIOKafkaClient) -> list[Held]:
     everything = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
     answer = await _ask(client, everything)
-    _check(answer.error_code, answer.error_message)
+    _check(answer.error_code)
     return [
         Held(resource, name, pattern, *entry)
         for resource, name, pattern, entries in answer.resources
@@ -132,11 +153,11 @@ async def _ask(client: AIOKafkaClient, request: Any) -> Any:
     return await client.send(client.get_random_node(), request)
 
 
-def _check(code: int, message: str | None) -> None:
+def _check(code: int) -> None:
     if code:
         raise RefusedError(
-            f"access control list: {for_code(code).__name__}: {message or 'no reason is given'};"
-            " ask as an administrator of brokers that have authorizer.class.name set"
+            f"access control lists: the broker refuses: {for_code(code).__name__};"
+            " ask as an administrator, of brokers that have authorizer.class.name set"
         )
 
 

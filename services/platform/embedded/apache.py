@@ -13,17 +13,21 @@ import sys
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.embedded.folder import FolderLock, released_on_error
 from services.platform.embedded.kafka_config import Ports, log4j_configuration, server_properties
 from services.platform.embedded.kafka_jars import CACHE, fetch_jars, java
+from services.platform.embedded.kafka_secured import ADMINISTRATOR, Secured, private, read_users
 from services.platform.embedded.ports import free_ports, require_free
 from services.platform.embedded.process import ChildProcess, last_words, run_to_end
+from services.platform.kafka_security import Brokers
 
 START_SECONDS = 90.0
 STOP_SECONDS = 10.0
@@ -37,9 +41,20 @@ class ApacheKafka:
     Node data is in `data_dir`/node-N and outlives the object. With `base_port`, brokers listen on `base_port` and
     the ports after it and controllers on the `brokers` ports after those; otherwise on free ones. The archives are
     fetched once into `cache`. A topic has min(3, brokers) copies; with 3 brokers `acks=all` waits for two.
+
+    With `users` (passwords by name) only they get in, over TLS, and may do what the cluster's access control lists
+    allow: see `user`. They are made with a node's data; another user needs new data.
     """
 
-    def __init__(self, data_dir: Path, *, brokers: int = 1, base_port: int | None = None, cache: Path = CACHE) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        brokers: int = 1,
+        base_port: int | None = None,
+        cache: Path = CACHE,
+        users: Mapping[str, SecretStr] | None = None,
+    ) -> None:
         if brokers < 1:
             raise EmbeddedError(f"{brokers} brokers make no cluster: ask for 1 or more")
         self.data_dir = data_dir.absolute()
@@ -50,11 +65,16 @@ class ApacheKafka:
         self._ports: list[Ports] = []
         self._nodes: dict[int, ChildProcess] = {}
         self._java: list[str] = []
+        self.secured = None if users is None else Secured(self.data_dir / "secured", users)
 
     @property
     def bootstrap(self) -> str:
         """The bootstrap list, `127.0.0.1:PORT,...`; empty before the first start."""
         return ",".join(f"127.0.0.1:{each.broker}" for each in self._ports)
+
+    def user(self, name: str = ADMINISTRATOR) -> Brokers:
+        """Give the way in of a user, by default of the one who may do everything; an open cluster asks for none."""
+        return Brokers(self.bootstrap) if self.secured is None else self.secured.user(name, self.bootstrap)
 
     def alive(self, node: int) -> bool:
         """Whether `node` runs."""
@@ -74,6 +94,8 @@ class ApacheKafka:
             self._java = [await java(), "-cp", f"{await fetch_jars(cache=self._cache)}/*"]
             self._check_size()
             self._ports = self._ports or self._choose_ports()
+            if self.secured is not None and not any(map(self.alive, self._numbers())):
+                self.secured.prepare()
             starting = [asyncio.create_task(self._start(node)) for node in self._numbers()]
             try:
                 await asyncio.gather(*starting)
@@ -145,7 +167,8 @@ class ApacheKafka:
         folder = self._folder(node)
         folder.mkdir(exist_ok=True)
         properties = folder / "server.properties"
-        properties.write_text(server_properties(node, self._ports, folder / "data"))
+        more = None if self.secured is None else self.secured.properties(self._ports[node - 1])
+        private(properties, server_properties(node, self._ports, folder / "data", more))
         log4j = folder / "log4j2.xml"
         log4j.write_text(log4j_configuration(folder))
         options = [*self._java, f"-Dlog4j2.configurationFile={log4j}", "-Djava.awt.headless=true"]
@@ -162,6 +185,7 @@ class ApacheKafka:
 
     async def _format(self, node: int, options: list[str], properties: Path) -> None:
         tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", str(properties)]
+        tool += [] if self.secured is None else self.secured.format_options()
         code, printed = await run_to_end([*options, *tool])
         if code != 0:
             raise EmbeddedError(f"Kafka node {node} could not format {properties.parent}: {last_words(printed)}")
@@ -182,7 +206,7 @@ class ApacheKafka:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _joined(self) -> int:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000)
+        admin = AIOKafkaAdminClient(**self.user().options(), request_timeout_ms=5000)
         try:
             await admin.start()
             cluster = await admin.describe_cluster()
@@ -208,7 +232,8 @@ async def serve(cluster: ApacheKafka, *, as_json: bool) -> None:
         await asyncio.wait({started, asked}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             bootstrap = started.result()
-            sys.stdout.write((json.dumps({"kafka": bootstrap}) if as_json else bootstrap) + "\n")
+            told = {"kafka": bootstrap} | ({"ca": str(cluster.secured.ca)} if cluster.secured else {})
+            sys.stdout.write((json.dumps(told) if as_json else bootstrap) + "\n")
             sys.stdout.flush()
             await ended.wait()
     finally:
@@ -225,10 +250,12 @@ def main() -> int:
     parser.add_argument("--brokers", type=int, default=3)
     parser.add_argument("--base-port", type=int, default=19092)
     parser.add_argument("--data-dir", type=Path, default=CACHE / "kafka")
+    parser.add_argument("--users", type=Path, help="a file of name=password lines: only they get in, over TLS")
     parser.add_argument("--json", action="store_true", help='print {"kafka": BOOTSTRAP} when ready')
     options = parser.parse_args()
     try:
-        cluster = ApacheKafka(options.data_dir, brokers=options.brokers, base_port=options.base_port)
+        users = None if options.users is None else read_users(options.users)
+        cluster = ApacheKafka(options.data_dir, brokers=options.brokers, base_port=options.base_port, users=users)
         asyncio.run(serve(cluster, as_json=options.json))
     except EmbeddedError as error:
         sys.stderr.write(f"{error}\n")

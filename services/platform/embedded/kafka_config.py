@@ -1,6 +1,6 @@
 """The configuration of one Apache Kafka node: broker and controller in one, sized for a small machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +33,11 @@ class Ports(NamedTuple):
     controller: int
 
 
-def server_properties(node: int, ports: Sequence[Ports], data: Path) -> str:
-    """Return `server.properties` of `node` (numbered from 1) in a cluster with these ports, storing in `data`."""
+def server_properties(node: int, ports: Sequence[Ports], data: Path, more: Mapping[str, object] | None = None) -> str:
+    """Return `server.properties` of `node` (numbered from 1) in a cluster with these ports, storing in `data`.
+
+    `more` is what this cluster has otherwise, or besides.
+    """
     brokers = len(ports)
     replicas = min(3, brokers)
     # Two of three copies, so that one lost broker stops nothing and acks=all still means more than one copy.
@@ -78,7 +81,7 @@ def server_properties(node: int, ports: Sequence[Ports], data: Path) -> str:
         "log.cleaner.dedupe.buffer.size": 16 * MIB,
         "metadata.log.segment.bytes": 16 * MIB,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    return "".join(f"{name}={value}\n" for name, value in {**settings, **(more or {})}.items())
 
 
 def log4j_configuration(folder: Path) -> str:
