@@ -4,12 +4,13 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from time import time_ns
 from uuid import UUID
 
 from schemas.timeline import Entry, TimelineEntry
 from schemas.vocabulary import Namespace
 from services.console.board_attention import Suggestion
-from services.console.board_models import BoardCounts, BoardRow, Need
+from services.console.board_models import BoardCounts, BoardRow, Need, PlanOffer
 from services.console.board_row import row_of
 from services.console.world import statement
 from services.domain.incident import Incident, Phase
@@ -25,7 +26,11 @@ _log = get_logger(__name__)
 
 
 class Board:
-    """Rows of all open incidents, in their order."""
+    """Rows of all open incidents, in their order.
+
+    ``revision`` rises with every change of any row. ``counts`` is what the strip above the rows says; ``levels`` and
+    ``plans`` are what the incidents are at and obey.
+    """
 
     def __init__(self, pool: Pool, namespace: Namespace, playbook: PublishedPlaybook) -> None:
         self._pool = pool
@@ -35,8 +40,11 @@ class Board:
         self._joined_to: dict[UUID, UUID] = {}
         self._suggested: dict[UUID, Suggestion] = {}
         self._ordered: list[BoardRow] = []
-        self._counts = BoardCounts()
-        self.revision = 0
+        self.counts = BoardCounts()
+        self.levels: list[str] = []
+        self.plans: list[PlanOffer] = []
+        # Above every one that a process before this one has given.
+        self.revision = time_ns() // 1_000_000
 
     async def load(self) -> None:
         """Read every open incident."""
@@ -65,11 +73,6 @@ class Board:
     def rows(self) -> Sequence[BoardRow]:
         """All rows, worst first."""
         return self._ordered
-
-    @property
-    def counts(self) -> BoardCounts:
-        """What the strip above the rows says."""
-        return self._counts
 
     def page(
         self, wanted: Callable[[BoardRow], bool], *, after: str = "", limit: int
@@ -145,7 +148,10 @@ class Board:
     def _sort(self) -> None:
         self._ordered = sorted(self._rows.values(), key=lambda row: row.rank)
         rows = self._ordered
-        self._counts = BoardCounts(
+        plans = {plan.plan: plan for row in rows for plan in row.plans}
+        self.plans = [PlanOffer(plan=name, title=plans[name].title) for name in sorted(plans)]
+        self.levels = sorted({plan.level for row in rows for plan in row.plans if plan.level is not None})
+        self.counts = BoardCounts(
             open=len(rows),
             overdue=sum(row.overdue for row in rows),
             not_received=sum(row.counts.not_received > 0 for row in rows),

@@ -136,8 +136,17 @@ class BoardCounts(_Shown):
     attention: int = 0
 
 
+class PlanOffer(_Shown):
+    """A plan that some open incident obeys."""
+
+    plan: str
+    title: Text
+
+
 class BoardPage(_Shown):
     """A part of the board, worst first. ``counts`` are of all open incidents, ``total`` of those that were asked for.
+
+    ``levels`` and ``plans`` are those that open incidents are at and obey, to choose from.
 
     ``place`` is an event's id: following the stream from there misses nothing that this page doesn't show.
     """
@@ -146,6 +155,8 @@ class BoardPage(_Shown):
     next: str | None
     total: int
     counts: BoardCounts
+    levels: list[str]
+    plans: list[PlanOffer]
     revision: int
     place: str
     now: datetime

@@ -94,21 +94,22 @@ def _late(activation: Activation, playbook: Playbook) -> bool:
 
 
 def _level(incident: Incident, live: Iterable[Activation], playbook: Playbook) -> tuple[int, str | None]:
-    """Give the place of the incident's highest level, 0 being the highest of all, and its name."""
-    found: list[tuple[int, str | None]] = []
+    """Give the incident's place among the levels, 0 being the highest, and the highest level that was decided on."""
+    places: list[int] = []
+    decided: list[tuple[int, str]] = []
     for activation in live:
         if activation.state is ActivationState.WARNING:
-            found.append((_STANDBY_LEVEL, None))
+            places.append(_STANDBY_LEVEL)
         elif activation.level is None:
-            found.append((_UNKNOWN_LEVEL, None))
+            places.append(_UNKNOWN_LEVEL)
         else:
             levels = playbook.frozen[activation.digest].level_ids()
-            known = activation.level in levels
-            found.append((levels.index(activation.level) if known else _UNKNOWN_LEVEL, activation.level))
-    if not found:
+            place = levels.index(activation.level) if activation.level in levels else _UNKNOWN_LEVEL
+            places.append(place)
+            decided.append((place, activation.level))
+    if not places:
         return (_CLOSING_LEVEL if incident.phase is Phase.CLOSING else _UNKNOWN_LEVEL), None
-    # Beside an undecided plan, a level that has been decided on is what people should read.
-    return min(found, key=lambda each: (each[0], each[1] is None))
+    return min(places), min(decided)[1] if decided else None
 
 
 def _departments(

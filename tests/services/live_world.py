@@ -23,6 +23,7 @@ from services.platform.postgres import Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
 from services.playbooks.stored import directory_from, plan_from
+from tests.services.support import until
 
 
 def make_hub(pool: Pool, namespace: Namespace = Namespace.ACTUAL) -> Hub:
@@ -139,3 +140,21 @@ async def write(
 async def hold(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", incident_id: UUID) -> None:
     """Hold an incident as every worker does that decides about it."""
     await connection.execute(query("lock_incidents"), [incident_id])
+
+
+async def listened(hub: Hub, readers: int = 1) -> None:
+    """Wait until so many readers follow."""
+
+    async def all_are_there() -> bool:
+        return len(hub._listeners) >= readers
+
+    await until(all_are_there)
+
+
+async def shown(hub: Hub, incidents: int) -> None:
+    """Wait until the board has so many incidents."""
+
+    async def all_are_there() -> bool:
+        return hub.board.counts.open == incidents
+
+    await until(all_are_there)

@@ -138,9 +138,9 @@ async def test_an_obstacle_is_shown_until_it_is_closed(world: World) -> None:
     assert line(row, "police")["blocked"]
     (item,) = [item for item in row["attention"] if item["need"] == "obstacle"]
     assert (item["text"], item["owner"]) == ("no crew", None)
-    assert (await world.board(mine=True))["items"] == []
+    assert (await world.board(only="mine"))["items"] == []
     await world.commands(order.TakeObstacle, incident, obstacle_id=UUID(item["obstacle_id"]))
-    (mine,) = (await world.board(mine=True))["items"]
+    (mine,) = (await world.board(only="mine"))["items"]
     assert mine["attention"][0]["owner"] == "Chen"
     await world.commands(order.ResolveObstacle, incident, obstacle_id=UUID(item["obstacle_id"]))
     row = await world.row()
@@ -229,9 +229,13 @@ async def test_rows_come_overdue_first_then_by_level_then_the_oldest(world: Worl
     assert board["total"] == 6
     only = await world.board(level="II")
     assert ([row["id"] for row in only["items"]], only["total"]) == ([old, new], 2)
-    assert [row["id"] for row in (await world.board(overdue=True))["items"]] == [late]
+    assert [row["id"] for row in (await world.board(only="overdue"))["items"]] == [late]
     assert [row["id"] for row in (await world.board(plan="severe-storm"))["items"]] == [standby]
     assert (await world.board(department="police"))["total"] >= 4
+    assert (only["levels"], len(only["plans"])) == (["I", "II", "III", "IV"], 3)
+    for name, count in only["counts"].items():
+        if name != "open":
+            assert (await world.board(only=name))["total"] == count, name
     assert only["counts"]["open"] == 6
 
 
