@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.services.support import publish_shipped, report, shipped
 CALLERS = (
     person("Officer Wang", Role.DEPARTMENT, departments=["police"]),
     person("Medic Zhou", Role.DEPARTMENT, departments=["ems"]),
+    person("Secretary Li", Role.DEPARTMENT, departments=["city-government"]),
     person("Duty officer Chen", Role.DUTY_OFFICER),
     person("Planner Xu", Role.PLANNER),
 )
@@ -113,6 +115,17 @@ async def test_staff_look_at_an_inbox_and_answer_nothing(site: Site) -> None:
     assert offered(inbox) == []
     assert "data-deliver" not in inbox
     assert offered(await site.read("Duty officer Chen", f"/assignments/{order}")) == []
+
+
+async def test_silence_is_told_in_the_readers_language_and_a_copy_says_whom_to_call(site: Site) -> None:
+    await site.order("police")
+    await site.world.wait(timedelta(minutes=5))
+    inbox = said(await site.read("Officer Wang", "/departments/police", headers=CHINESE))
+    assert "已升级至副职 ：未按时应答" in inbox
+    copies = await site.read("Secretary Li", "/departments/city-government")
+    assert "Copy: Public Security Bureau" in said(copies)
+    assert 'href="tel:555-0110"' in copies
+    assert offered(copies.partition("Copy: Public Security Bureau")[2].partition("</article>")[0]) == []
 
 
 async def test_pages_of_others_are_shown_as_a_problem(site: Site) -> None:

@@ -1,11 +1,13 @@
 """A department's pages, made for a phone first: its orders, one order as a sheet, and the directory."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from schemas.base import Text
 from schemas.vocabulary import Answer, AssignmentState
 from services.console.page import Page, page_for
 from services.console.pages.phone import add_phone
@@ -40,14 +42,24 @@ _WORDS = {
 """The words that an answer can't be given without."""
 
 
+_REASONS = {
+    "acknowledge deadline missed": Text(en="not answered in time", zh="未按时应答"),
+    "start deadline missed": Text(en="not started in time", zh="未按时开始"),
+    "complete deadline missed": Text(en="not completed in time", zh="未按时完成"),
+    "others have taken it on": Text(en="others have taken it on", zh="已由其他单位承担"),
+    "the task is not asked for any more": Text(en="the task is not asked for any more", zh="该任务不再需要"),
+    "the plan was stood down": Text(en="the plan was stood down", zh="响应已终止"),
+}
+"""Reasons that the engine gives in its own words; a person's are shown as they were written."""
+
+
 def add_department(site: FastAPI) -> None:
     """Add the pages."""
 
     @site.get("/departments", include_in_schema=False)
     async def directory(page: Annotated[Page, page_for()]) -> HTMLResponse:
         departments = await _directory(page)
-        titles = {each["id"]: each["title"] for each in departments}
-        return page.render("departments.html.j2", departments=departments, titles=titles)
+        return page.render("departments.html.j2", departments=departments, titles=_titles(page, departments))
 
     @site.get("/orders", include_in_schema=False)
     async def own(page: Annotated[Page, page_for()]) -> RedirectResponse:
@@ -56,18 +68,11 @@ def add_department(site: FastAPI) -> None:
 
     @site.get("/departments/{department}", include_in_schema=False)
     async def inbox(page: Annotated[Page, page_for()], department: str, cursor: str | None = None) -> HTMLResponse:
-        return page.render(
-            "department.html.j2",
-            department=await page.get(f"/v1/departments/{department}"),
-            departments=await _directory(page),
-            cursor=cursor,
-            **await _orders(page, department, cursor),
-        )
+        return page.render("department.html.j2", **await _inbox(page, department, cursor))
 
     @site.get("/departments/{department}/orders", include_in_schema=False)
     async def orders(page: Annotated[Page, page_for()], department: str, cursor: str | None = None) -> HTMLResponse:
-        found = await _orders(page, department, cursor)
-        return page.render("department_orders.html.j2", department={"id": department}, cursor=cursor, **found)
+        return page.render("department_orders.html.j2", **await _inbox(page, department, cursor))
 
     @site.get("/assignments/{assignment_id}", include_in_schema=False)
     async def order(page: Annotated[Page, page_for()], assignment_id: UUID) -> HTMLResponse:
@@ -91,10 +96,21 @@ async def _directory(page: Page) -> list[dict[str, Any]]:
             return found
 
 
-async def _orders(page: Page, department: str, cursor: str | None) -> dict[str, Any]:
+def _titles(page: Page, departments: list[dict[str, Any]]) -> dict[str, str]:
+    return {each["id"]: page.text(each["title"]) for each in departments}
+
+
+def _reason(page: Page, reason: str | None) -> str:
+    return page.text(_REASONS.get(reason or "", reason))
+
+
+async def _inbox(page: Page, department: str, cursor: str | None) -> dict[str, Any]:
     answer = await page.get(f"/v1/departments/{department}/assignments", state="all", limit=SHOWN, cursor=cursor)
+    departments = await _directory(page)
     orders = [(AssignmentState(found["state"]).is_open, _order(page, found)) for found in answer["items"]]
     return {
+        **_names(page, departments, department),
+        "cursor": cursor,
         "open": [order for is_open, order in orders if is_open],
         "over": [order for is_open, order in orders if not is_open],
         "older": answer["next"],
@@ -105,10 +121,20 @@ async def _sheet(page: Page, assignment_id: UUID) -> dict[str, Any]:
     found = await page.get(f"/v1/assignments/{assignment_id}")
     departments = await _directory(page)
     return {
-        "departments": departments,
-        "department": next((each for each in departments if each["id"] == found["department"]), None),
+        **_names(page, departments, found["department"]),
         "decides": next((each for each in departments if each["decides"]), None),
         **_order(page, found),
+    }
+
+
+def _names(page: Page, departments: list[dict[str, Any]], own: str) -> dict[str, Any]:
+    """Give what names the departments and words the reasons that a page shows."""
+    return {
+        "departments": departments,
+        "department": next((each for each in departments if each["id"] == own), None),
+        "titles": _titles(page, departments),
+        "phones": {each["id"]: each["duty_phone"] for each in departments},
+        "reason": partial(_reason, page),
     }
 
 
