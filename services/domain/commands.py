@@ -229,7 +229,7 @@ def _inform(draft: Draft, command: order.Inform) -> Result:
     if not first:
         return _refuse("no department has an open order")
     inform(draft, list(first.values()), command.reason, by=command.by, occurred_at=command.decided_at)
-    return Outcome.APPLIED, f"told {len(first)}: {', '.join(first)}"
+    return Outcome.APPLIED, f"{len(first)} departments are told"
 
 
 _CARRY_OUT: dict[type[order.CommandBase], Callable[[Draft, Any], Result]] = {

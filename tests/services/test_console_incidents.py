@@ -51,7 +51,7 @@ class World(HandWorld):
         return id_, await self._decide(Incoming(Commanded(id_, command), COMMAND, Origin("test", 0, 0, None)))
 
     async def hear(self, row: asyncpg.Record, kind: Answer, **more: Any) -> Decision:
-        said: Acknowledgement = answer(row, kind, answered_at=self.clock.now(), reason="no crew", **more)
+        said: Acknowledgement = answer(row, kind, **{"answered_at": self.clock.now(), "reason": "no crew", **more})
         return await self._decide(Incoming(Answered(uuid7(), said), ACKNOWLEDGEMENT, Origin("test", 0, 0, None)))
 
 
