@@ -21,6 +21,7 @@ from services.domain.decision import Outcome
 from services.platform.acceptance import Acceptance
 from services.platform.invariants import check_invariants
 from services.platform.postgres import Pool
+from services.platform.queries import query
 from services.platform.runtime import Runtime
 from services.playbooks.stored import directory_from, plan_from
 from services.tracking import service as tracking
@@ -158,6 +159,20 @@ async def test_taps_at_the_same_moment_with_one_key_count_once(console: Console)
     assert sorted(each.status_code for each in answers) == [200, 200, 200, 200, 202]
     assert len({each.json()["event_id"] for each in answers}) == 1
     assert len(console.world.outbox.published) == 1
+
+
+async def test_an_answer_that_the_broker_lost_is_published_again(console: Console) -> None:
+    async def stuck() -> int:
+        spans = ("actual", timedelta(0), timedelta(hours=1))
+        return len(await console.world.pool.fetch(query("unstick_messages"), *spans))
+
+    [order] = await orders_of(console, "police")
+    await console.answer("Officer Wang", order["id"], "commit", read_back="100 m")
+    await asyncio.sleep(0.01)
+    assert await stuck() == 1
+    await console.world.pool.execute("UPDATE outbox SET published_at = now() WHERE published_at IS NULL")
+    await console.world.track()
+    assert await stuck() == 0
 
 
 async def test_an_order_that_asks_for_it_is_not_taken_on_without_a_read_back(console: Console) -> None:
@@ -303,9 +318,9 @@ async def test_orders_come_by_urgency_and_page_by_page(console: Console) -> None
     collected: list[str] = []
     cursor = None
     while True:
-        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        place = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = (
-            await console.clients["Auditor Sun"].get("/v1/departments/fire-rescue/assignments", params=query)
+            await console.clients["Auditor Sun"].get("/v1/departments/fire-rescue/assignments", params=place)
         ).json()
         collected += [each["id"] for each in page["items"]]
         cursor = page["next"]
