@@ -8,7 +8,7 @@
     try { waiting = JSON.parse(localStorage.getItem(`muster.waiting:${window.muster.root || "/"}`)) ?? []; } catch { /* nothing is kept */ }
     const kept = document.getElementById("kept");
     kept.hidden = !waiting.length;
-    kept.querySelector("b").textContent = String(waiting.length);
+    for (const count of kept.querySelectorAll("b")) count.textContent = String(waiting.length);
     document.querySelector("[data-again]").addEventListener("click", again);
     addEventListener("online", again);
     setInterval(async () => {
