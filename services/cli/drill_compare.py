@@ -215,7 +215,7 @@ def print_comparison(found: "Comparison") -> None:
         style="dim",
     )
     for note in found.notes:
-        console.print(f"Note: {note}", style="yellow", markup=False)
+        console.print(f"Note: {note.en}", style="yellow", markup=False)
 
 
 def _said(drills: Sequence[DrillRow]) -> str:

@@ -30,8 +30,9 @@ from zlib import crc32
 from schemas.base import Text
 from schemas.drill import Segment
 from services.domain.segments import NEVER, Observation, Observations, Quantile, Summary, summarize
+from services.drills.compare_notes import notes_on
 from services.drills.reading import read_report
-from services.drills.record import DrillError, DrillRow, Ending, Pool
+from services.drills.record import DrillError, DrillRow, Pool
 from services.drills.survival import (
     NO_CHANCE,
     RESAMPLES,
@@ -142,7 +143,7 @@ class Comparison:
     outcome: Outcome
     alpha: float
     seed: int
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     names: Mapping[str, Text]
 
 
@@ -183,7 +184,7 @@ def compare(
         outcome=overall([finding.outcome for finding in findings]),
         alpha=alpha,
         seed=seed,
-        notes=tuple(_notes(base, candidate)),
+        notes=tuple(notes_on(base, candidate)),
         names={id_: name for played in (*base, *candidate) for id_, name in played.names.items()},
     )
 
@@ -311,50 +312,3 @@ def _less(after: Quantile, before: Quantile) -> float | None:
     if after is NEVER or before is NEVER:
         return 0.0 if after is before else inf if after is NEVER else -inf
     return (after - before).total_seconds()
-
-
-def _notes(base: Sequence[Played], candidate: Sequence[Played]) -> list[str]:
-    """Say what a reader must know before trusting the comparison."""
-    notes = []
-    before, after = ([each.drill for each in side] for side in (base, candidate))
-    everyone = list({drill.id: drill for drill in (*before, *after)}.values())
-    if {drill.id for drill in before} & {drill.id for drill in after}:
-        notes.append("a drill stands on both sides; what it has in common with itself is no evidence")
-    for name, side in (("base", before), ("candidate", after)):
-        drawn = [(drill.document.id, drill.seed) for drill in side]
-        if len(set(drawn)) < len(drawn):
-            notes.append(f"{name}: drills of one scenario share a seed, so simulated departments answer alike twice")
-        notes.extend(
-            f"{name}: drill {drill.id} did not run to its end ({drill.ending})"
-            for drill in side
-            if drill.ending in {Ending.STOPPED, Ending.FAILED}
-        )
-    scenarios = sorted({drill.document.id for drill in everyone})
-    if len(scenarios) > 1:
-        notes.append(f"different scenarios are compared: {', '.join(scenarios)}")
-    speeds = sorted({drill.speed for drill in everyone})
-    if len(speeds) > 1:
-        notes.append(
-            f"run at different speeds ({', '.join(f'{speed:g}' for speed in speeds)}):"
-            " the machine's own time weighs differently"
-        )
-    ours, theirs = _departments(candidate), _departments(base)
-    for name, only in (("base", theirs - ours), ("candidate", ours - theirs)):
-        if only and ours and theirs:
-            notes.append(
-                f"{name}: only here had orders {', '.join(sorted(only))}; turnout over all departments mixes them"
-            )
-    for name, played in (("base", base), ("candidate", candidate)):
-        cut_short = sum(each.observed.cut_short for each in played)
-        impossible = sum(sum(each.observed.impossible.values()) for each in played)
-        if cut_short:
-            notes.append(
-                f"{name}: {cut_short} orders were taken back before their time to answer was over; not counted"
-            )
-        if impossible:
-            notes.append(f"{name}: {impossible} spans ended before they began; set aside")
-    return notes
-
-
-def _departments(side: Sequence[Played]) -> set[str]:
-    return {each.department for played in side for each in played.observed.found if each.department is not None}

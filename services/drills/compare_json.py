@@ -20,7 +20,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "base": [_drill_json(drill) for drill in found.base],
         "candidate": [_drill_json(drill) for drill in found.candidate],
         "rows": [_row_json(row) for row in found.rows],
-        "notes": list(found.notes),
+        "notes": [note.en for note in found.notes],
     }
 
 

@@ -42,7 +42,7 @@ class ComparisonView(BaseModel):
     base: list[dict[str, Any]]
     candidate: list[dict[str, Any]]
     rows: list[dict[str, Any]]
-    notes: list[str]
+    notes: list[Text]
     names: dict[str, Text]
 
 
@@ -133,7 +133,7 @@ def _compare(
     told = comparison_json(found)
     pairs = pair_up(base, candidate, segments=segments, by_department=by_department)
     rows = [{**row, "curves": _curves(pair)} for row, pair in zip(told["rows"], pairs, strict=True)]
-    return {**told, "rows": rows, "names": found.names}
+    return {**told, "rows": rows, "notes": found.notes, "names": found.names}
 
 
 def _curves(pair: "Pair") -> dict[str, list[tuple[float, float]]]:
@@ -155,4 +155,7 @@ def _trend(plan: str, history: "tuple[Played, ...]") -> dict[str, Any]:
 
     found = trend_of(plan, history)
     names = {id_: name for played in history for id_, name in played.names.items()}
-    return {**trend_json(found), "names": names}
+    told = trend_json(found)
+    if found.last is not None:
+        told["last"]["notes"] = found.last.notes
+    return {**told, "names": names}

@@ -321,7 +321,7 @@ def test_the_same_drill_twice_shows_no_difference() -> None:
     assert set(verdicts(found).values()) == {Outcome.CANT_TELL, Outcome.INSUFFICIENT}
     assert {row.p50.value for row in found.rows} == {0.0}
     assert all(row.slower == 0.5 for row in found.rows)
-    assert "stands on both sides" in found.notes[0]
+    assert "stands on both sides" in found.notes[0].en
 
 
 def test_too_few_are_told_so_with_the_number_that_would_do() -> None:
@@ -401,7 +401,7 @@ def test_what_a_reader_must_know_is_said() -> None:
     twice = [drawn(3), drawn(3)]
     other = drawn(4)
     cut = Played(other.drill, Observations(other.observed.found, {Segment.TRAVEL: 2}, 5))
-    notes = " | ".join(compare(twice, [cut]).notes)
+    notes = " | ".join(note.en for note in compare(twice, [cut]).notes)
     assert "base: drills of one scenario share a seed" in notes
     assert "candidate: 5 orders were taken back" in notes
     assert "candidate: 2 spans ended before they began" in notes
