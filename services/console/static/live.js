@@ -57,6 +57,7 @@
       lost.hidden = false;
       show("lost", since);
     }, 1_000);
+    addEventListener("offline", () => { heard = Math.min(heard, Date.now() - SILENT_AFTER); });
     addEventListener("pagehide", () => source.close());
   });
 })();
