@@ -46,9 +46,10 @@ class Access(Protocol):
 
 @dataclass(frozen=True)
 class Allow:
-    """Lets callers with one of the roles pass and gives the route its `Principal`; no roles: whoever is known.
+    """Lets callers with one of the roles pass and gives the route its `Principal`; no roles: whoever has any.
 
-    ``reporting`` lets tokens pass that may report. ``pending`` lets a person pass who must change the password.
+    ``reporting`` lets tokens pass that may report and nothing else. ``pending`` is for a session's own routes: it lets
+    whoever is known pass, also a person who must change the password.
     """
 
     roles: frozenset[Role]
@@ -74,8 +75,9 @@ class Allow:
             raise unauthorized(
                 "the password is a one-time one; change it first with POST /v1/session/password", CHANGE_FIRST
             )
-        if self.roles and not self.roles & caller.roles and not (self.reporting and caller.may_report):
-            wanted = " or ".join(sorted(role.value for role in self.roles))
+        held = (self.roles or frozenset(Role)) & caller.roles
+        if not held and not self.pending and not (self.reporting and caller.may_report):
+            wanted = " or ".join(sorted(role.value for role in self.roles)) or "of anybody"
             raise ProblemError(HTTPStatus.FORBIDDEN, f"this takes the role {wanted}", kind="not-allowed")
         return caller
 
@@ -94,7 +96,7 @@ def unauthorized(detail: str, kind: str) -> ProblemError:
 
 
 def allow(*roles: Role, reporting: bool = False, pending: bool = False) -> Any:
-    """Let only callers with one of these roles through; without roles, whoever is known. Goes into ``Annotated``."""
+    """Let only callers with one of these roles through; without roles, whoever has any. Goes into ``Annotated``."""
     return Depends(Allow(frozenset(roles), reporting, pending))
 
 
