@@ -8,8 +8,9 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
+from pydantic import TypeAdapter
 
-from schemas.base import Text
+from schemas.base import Text, Time
 from schemas.drill import InjectRule
 from services.drills.http_models import (
     ClockView,
@@ -36,6 +37,7 @@ from services.platform.etag import with_etag
 from services.platform.postgres import Connection, Pool
 from services.platform.precedence import real_incidents_during
 
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
 _GOES_ON = frozenset({DrillState.HELD, DrillState.RUNNING, DrillState.PAUSED})
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what the caller has."}}
 
@@ -76,8 +78,7 @@ def _place(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return None, None
     at, id_ = read_cursor(cursor, 2)
     try:
-        moment = datetime.fromisoformat(at)
-        return moment.replace(tzinfo=moment.tzinfo or UTC), UUID(id_)
+        return _MOMENT.validate_python(at), UUID(id_)
     except ValueError:
         raise bad_cursor() from None
 

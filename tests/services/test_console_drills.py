@@ -7,6 +7,7 @@ import secrets
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,8 +24,9 @@ from services.drills.control import requests, settle
 from services.drills.http import add_drills
 from services.drills.outside import participants
 from services.drills.reading import read_report
-from services.drills.record import end, read_drill, sql
+from services.drills.record import Ending, begin, end, read_drill, sql
 from services.drills.starting import Launch, Settle
+from services.platform.cursor import write_cursor
 from services.platform.postgres import Pool, connect
 from services.platform.published import PublishedPlaybook
 from services.playbooks.stored import directory_from, plan_from
@@ -158,7 +160,9 @@ async def test_the_list_goes_on_where_a_page_ended(pool: Pool, planner: httpx.As
     assert [len(page) for page in pages] == [2, 2]
     told = [each for page in pages for each in page]
     assert told == sorted(told, reverse=True)
-    assert (await planner.get("/v1/drills?cursor=nonsense")).status_code == 422
+    far = write_cursor("0001-01-01T00:00:00+14:00", str(DRILL))
+    for odd in ("nonsense", far, write_cursor("2026-01-01", str(DRILL)), write_cursor("x", "y")):
+        assert (await planner.get("/v1/drills", params={"cursor": odd})).status_code == 422
 
 
 async def test_a_drill_nobody_plays_any_more_is_broken_and_one_that_is_played_runs(
@@ -340,7 +344,7 @@ async def test_a_refusal_is_told_and_may_be_asked_again(pool: Pool, planner: htt
         assert (await planner.post(f"{URL}/controls", json={"action": "resume"}, headers=key)).status_code == 200
     for odd in ({"action": "stop"}, {"action": "inject"}, {"action": "pause", "reason": "x", "inject": "a"}):
         assert (await planner.post(f"{URL}/controls", json=odd)).status_code == 422
-    await end(pool, await read_drill(pool, DRILL), at(10), "finished")  # type: ignore[arg-type] # as it is kept
+    await end(pool, await read_drill(pool, DRILL), at(10), Ending.FINISHED)
     over = await planner.post(f"{URL}/controls", json={"action": "resume"})
     assert (over.status_code, "it is over" in over.json()["detail"]) == (409, True)
 
@@ -548,3 +552,23 @@ async def test_a_drill_reaches_only_who_takes_part_in_it(pool: Pool) -> None:
     await pool.execute("UPDATE drills SET document = $1::jsonb", real)
     assert await participants(pool, INCIDENT) == {"fire", directory().duty_officer}
     assert await participants(pool, uuid7()) == frozenset(), "an incident of no drill"
+
+
+async def test_a_drill_in_which_nothing_happened_can_be_read_and_compared_too(
+    pool: Pool, planner: httpx.AsyncClient
+) -> None:
+    """Ended while it was held at STARTEX."""
+    history = await write_drill(pool)
+    empty = replace(history.row(), id=uuid7(), seed=9)
+    await begin(pool, empty)
+    await end(pool, empty, at(0), Ending.STOPPED, real_incidents=0)
+    url = f"/v1/drills/{empty.id}"
+    assert (await planner.get(url)).json()["clock"]["elapsed"] == 0
+    for path in ("/report", "/report.html", "/report.pdf", "/export"):
+        assert (await planner.get(f"{url}{path}")).status_code == 200, path
+    both = await planner.get("/v1/drills/compare", params={"base": str(DRILL), "candidate": str(empty.id)})
+    assert both.json()["outcome"] == "insufficient_data"
+    alone = await planner.get("/v1/drills/compare", params={"base": str(empty.id), "candidate": str(empty.id)})
+    assert alone.json()["rows"] == []
+    unreadable = {"entry_id": str(uuid7()), "note": "\x00", "reason": "x"}
+    assert (await planner.post(f"{url}/corrections", json=unreadable)).status_code == 422
