@@ -18,7 +18,7 @@ app = typer.Typer(help="Report, look at, and steer incidents.", no_args_is_help=
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="Where intake listens; by default the running one.")]
 Reason = Annotated[str, typer.Option(help="Why; kept on the record.")]
-By = Annotated[str | None, typer.Option(help="Who decides; your user name by default.")]
+By = Annotated[str | None, typer.Option(help="Who reports; your user name by default.")]
 Known = Annotated[UUID, typer.Argument(help="The incident's id.")]
 TIMEOUT = 30.0
 NamespaceOption = Annotated[Namespace, typer.Option(help="The world the incident belongs to.")]
@@ -186,8 +186,8 @@ def _clock(moment: str | None) -> str | None:
     return moment[11:19] if moment else None
 
 
-def _command(incident: UUID, url: str | None, by: str | None, as_json: bool, **fields: Any) -> None:
-    body = {"by": by or getpass.getuser(), **{name: value for name, value in fields.items() if value is not None}}
+def _command(incident: UUID, url: str | None, as_json: bool, **fields: Any) -> None:
+    body = {name: value for name, value in fields.items() if value is not None}
     namespace = Namespace.of(fields["status"]) or Namespace.ACTUAL
     accepted = request("POST", f"/v1/incidents/{incident}/commands", (url, namespace), json=body)
     if as_json:
@@ -203,12 +203,11 @@ def activate(
     reason: Reason,
     status: Annotated[Status, typer.Option(help="The incident's own status.")],
     level: Annotated[str | None, typer.Option(help="By default the one its conditions choose.")] = None,
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Put a plan into force, or confirm one that waits for it."""
-    _command(incident, url, by, as_json, action="activate", plan=plan, level=level, reason=reason, status=status)
+    _command(incident, url, as_json, action="activate", plan=plan, level=level, reason=reason, status=status)
 
 
 @app.command()
@@ -218,12 +217,11 @@ def level(
     reason: Reason,
     status: Annotated[Status, typer.Option(help="The incident's own status.")],
     plan: Annotated[str | None, typer.Option(help="Needed when several plans are in force.")] = None,
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Change the level of a plan in force."""
-    _command(incident, url, by, as_json, action="change_level", level=level, plan=plan, reason=reason, status=status)
+    _command(incident, url, as_json, action="change_level", level=level, plan=plan, reason=reason, status=status)
 
 
 @app.command()
@@ -240,7 +238,6 @@ def task(
     start: Annotated[str | None, typer.Option(help="How long until they start, like 15m.")] = None,
     complete: Annotated[str | None, typer.Option(help="How long until it is done, like 1h30m.")] = None,
     read_back: Annotated[bool, typer.Option("--read-back", help="They must repeat it in their own words.")] = False,
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -256,7 +253,7 @@ def task(
         "complete": complete,
         "read_back": read_back,
     }
-    _command(incident, url, by, as_json, action="add_task", reason=reason, status=status, **fields)
+    _command(incident, url, as_json, action="add_task", reason=reason, status=status, **fields)
 
 
 @app.command()
@@ -264,12 +261,11 @@ def inform(
     incident: Known,
     text: Annotated[str, typer.Argument(help="What they are told.")],
     status: Annotated[Status, typer.Option(help="The incident's own status.")],
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Tell every department that has an open order something."""
-    _command(incident, url, by, as_json, action="inform", reason=text, status=status)
+    _command(incident, url, as_json, action="inform", reason=text, status=status)
 
 
 @app.command(name="stand-down")
@@ -278,12 +274,11 @@ def stand_down(
     reason: Reason,
     status: Annotated[Status, typer.Option(help="The incident's own status.")],
     plan: Annotated[str | None, typer.Option(help="Only this plan; all of them by default.")] = None,
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """End a plan's activation; its stand-down tasks go out."""
-    _command(incident, url, by, as_json, action="stand_down", plan=plan, reason=reason, status=status)
+    _command(incident, url, as_json, action="stand_down", plan=plan, reason=reason, status=status)
 
 
 @app.command()
@@ -291,9 +286,8 @@ def close(
     incident: Known,
     reason: Reason,
     status: Annotated[Status, typer.Option(help="The incident's own status.")],
-    by: By = None,
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Stand down and close; a second time calls off the stand-down tasks too."""
-    _command(incident, url, by, as_json, action="close", reason=reason, status=status)
+    _command(incident, url, as_json, action="close", reason=reason, status=status)

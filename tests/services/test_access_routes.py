@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -70,18 +70,22 @@ class Console:
     access: Access
     people: dict[str, Any]
     token: str
+    sessions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def headers(self, name: str) -> dict[str, str]:
-        """What a browser of this one sends, freshly signed in; a program's token for ``report``."""
+        """What this one sends: a browser's session, or a program's token for ``report``."""
         if name == "nobody":
             return {}
         if name == "report":
             return {"authorization": f"Bearer {self.token}"}
+        if name in self.sessions:
+            return self.sessions[name]
         now = self.access.now()
         token = await self.access.sessions.begin(self.people[name], "127.0.0.1", now)
         found = await self.access.sessions.find(token, now, may_rotate=False)
         assert found is not None
-        return {"cookie": f"muster_session={token}", "x-csrf-token": str(found.caller.csrf)}
+        self.sessions[name] = {"cookie": f"muster_session={token}", "x-csrf-token": str(found.caller.csrf)}
+        return self.sessions[name]
 
     async def may(self, name: str, method: str, path: str) -> bool:
         """Ask, and say whether it was answered with anything but a refusal; a stream is left when it begins."""
@@ -123,6 +127,8 @@ class Console:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if (method, path) == ("DELETE", "/v1/session"):
+            self.sessions.pop(name, None)
         assert status != 500, f"{name}: {method} {path}: {status}"
         return status not in {401, 403} and "/sign-in?" not in location
 
