@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -16,11 +17,14 @@ from services.console.inbox import add_inbox_api
 from services.console.incidents import add_incidents_api
 from services.console.live import Hub
 from services.console.operations import add_operations_api
+from services.console.pages.board import add_board
 from services.console.pages.department import add_department
 from services.console.pages.drills import add_drills_pages
+from services.console.pages.incident import add_incident
 from services.console.pages.operations import add_operations
 from services.console.pages.people import add_people_pages
 from services.console.pages.phone import add_phone
+from services.console.pages.plans import add_plans
 from services.console.pages.report import add_report
 from services.console.pages.scorecards import add_scorecards
 from services.console.pages.sign_in import add_sign_in
@@ -30,6 +34,7 @@ from services.console.scorecards import add_scorecards_api
 from services.console.site import add_console, add_static
 from services.console.stream import add_stream
 from services.drills.http import add_drills
+from services.drills.http_simulate import add_simulate
 from services.drills.starting import Launcher
 from services.intake.accept import Intake
 from services.intake.cap import parse_cap
@@ -44,13 +49,14 @@ from services.platform.runtime import Runtime
 DRAIN_WITHIN = 2.0
 """Seconds that may pass until what was taken in is with the broker, once asked to stop."""
 PAGES: tuple[Callable[[FastAPI], None], ...] = (
+    add_incident,
     add_department,
     add_phone,
     add_report,
     add_operations,
     add_scorecards,
 )
-SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_sign_in, add_people_pages)
+SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_sign_in, add_people_pages, add_plans)
 """Those that belong to no world: plans, people; the first site has them."""
 EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_drills_pages,)
 Drain = Callable[[], Awaitable[None]]
@@ -87,14 +93,20 @@ def make_sites(
             add_static(apps[0])
         except MissingError as error:
             raise MusterError(str(error)) from None
+        hubs = [_furnish(app, runtime, access, drains) for runtime, app in zip(runtimes, apps, strict=True)]
+        exercise = next((hub for hub in hubs if hub.namespace is Namespace.EXERCISE), None)
         for runtime, app in zip(runtimes, apps, strict=True):
-            _furnish(app, runtime, access, drains)
             if runtime.namespace is Namespace.EXERCISE:
                 add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=launcher, owner=access.pool)
         exercises = next((each.pool for each in runtimes if each.namespace is Namespace.EXERCISE), None)
         add_plans_api(apps[0], first.pool, exercises)
-        for runtime, app in zip(runtimes, apps, strict=True):
-            wanted = [*PAGES, *(EXERCISE_PAGES if runtime.namespace is Namespace.EXERCISE else ())]
+        drains.append(add_simulate(apps[0], first.pool).drain)
+        for runtime, app, hub in zip(runtimes, apps, hubs, strict=True):
+            wanted: list[Callable[[FastAPI], None]] = [
+                partial(add_board, hub=hub, exercises=None if hub is exercise else exercise),
+                *PAGES,
+            ]
+            wanted += EXERCISE_PAGES if runtime.namespace is Namespace.EXERCISE else ()
             wanted += SHARED_PAGES if app is apps[0] else ()
             add_console(app, runtime.namespace, access, wanted, roots)
     for runtime, app in zip(others, apps[1:], strict=True):
@@ -109,7 +121,7 @@ def _intake(runtime: Runtime, access: Access, drains: list[Drain]) -> FastAPI:
     return make_app(intake, runtime.pool, runtime.is_ready, access)
 
 
-def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]) -> None:
+def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]) -> Hub:
     hub = Hub(runtime.pool, runtime.namespace, runtime.playbook, runtime.clock)
     runtime.every(hub.follow)
     drains.append(add_answers(app, runtime).drain)
@@ -120,6 +132,7 @@ def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]
     add_scorecards_api(app, runtime.pool, runtime.namespace)
     add_stream(app, hub)
     add_board_api(app, hub)
+    return hub
 
 
 def serving(sites: Sites, access: Access, host: str, port: int) -> Callable[[], Awaitable[None]]:
