@@ -46,7 +46,8 @@ def _of_plan(activation: Activation, plan: Plan, told: Suggestion | None) -> Ite
         yield AttentionItem(
             need=Need.CONFIRM, since=activation.matched_at, plan=plan.title, activation_id=activation.id
         )
-    titles = {task.id: task.title for task in (*plan.tasks.values(), *activation.added)}
+    titles = {task.id: task.title for task in plan.tasks.values()}
+    titles |= {task.id: task.title for task in activation.added}
     for task in activation.unfilled:
         yield AttentionItem(
             need=Need.UNFILLED,

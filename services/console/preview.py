@@ -17,7 +17,7 @@ from schemas.incident import IncidentReport
 from schemas.vocabulary import MessageType, Namespace, Role
 from services.console.world import World
 from services.domain.matching import Answers
-from services.domain.plan import Plan
+from services.domain.plan import Call, Level, Match, Plan, Task
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
 from services.platform.body import JSON, XML, MalformedError, read_body, read_object
@@ -100,7 +100,7 @@ def _asks(plans: Iterable[Plan]) -> list[str]:
     """Count in how many conditions each parameter is read; the one that decides most comes first."""
     read: Counter[str] = Counter()
     for plan in plans:
-        holders = (plan.match, *plan.levels, *plan.tasks.values(), *plan.calls)
+        holders: list[Match | Level | Task | Call] = [plan.match, *plan.levels, *plan.tasks.values(), *plan.calls]
         for condition in (holder.when for holder in holders if holder.when is not None):
             read.update(set(_PARAMETER.findall(condition.source)))
     return [name for name, _ in sorted(read.items(), key=lambda item: (-item[1], item[0]))]

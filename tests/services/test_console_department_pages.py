@@ -20,6 +20,7 @@ from services.console.pages.department import add_department
 from services.console.pages.report import MEASURES, add_report
 from services.console.preview import add_preview
 from services.console.site import add_console
+from services.domain.plan import Call, Condition, Level, Match, Plan, Task
 from services.intake.cap import parse_cap
 from services.platform.postgres import Pool
 from services.playbooks.stored import plan_from
@@ -206,13 +207,17 @@ async def test_the_form_says_what_can_not_be_reported(site: Site) -> None:
     assert "severity" in said(wrong.text)
 
 
+def conditions_of(plan: Plan) -> list[Condition]:
+    holders: list[Match | Level | Task | Call] = [plan.match, *plan.levels, *plan.tasks.values(), *plan.calls]
+    return [holder.when for holder in holders if holder.when is not None]
+
+
 async def test_the_form_knows_every_figure_that_a_shipped_plan_decides_by() -> None:
     sources = [
         condition.source
         for _, _, _, document in shipped().plans
         for plan in [plan_from(json.loads(document))]
-        for holder in (plan.match, *plan.levels, *plan.tasks.values(), *plan.calls)
-        if (condition := holder.when) is not None
+        for condition in conditions_of(plan)
     ]
     read = {name for source in sources for name in re.findall(r"\bparameters\.(\w+)", source)}
     assert {name.lower() for name in read} <= MEASURES.keys(), "a feed may write a name with a capital letter"

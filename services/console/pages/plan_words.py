@@ -89,9 +89,8 @@ _DEPARTMENTS = frozenset({"department", "deputies", "any_of", "owner"})
 
 def span(value: str | float | timedelta, language: str) -> str:
     """Write a span as people say it: a duration as plans have it (``1h30m``), or seconds."""
-    if isinstance(value, str):
-        value = parse_duration(value)
-    left = round(value.total_seconds() if isinstance(value, timedelta) else value)
+    told = parse_duration(value) if isinstance(value, str) else value
+    left = round(told.total_seconds() if isinstance(told, timedelta) else told)
     parts: list[str] = []
     for size, en, zh in _UNITS:
         amount, left = divmod(left, size)
