@@ -144,6 +144,17 @@ async def test_an_entry_that_commits_late_is_not_passed_over(
     assert [event.data["incident_id"] for event in found] == [str(early), str(late)]
 
 
+async def test_a_hundred_streams_are_all_told(url: str, client: httpx.AsyncClient, pool: Pool, hub: Hub) -> None:
+    incident = uuid7()
+    following = [asyncio.create_task(some(follow(client, url), 3)) for _ in range(100)]
+    await listened(hub, 100)
+    for number in range(3):
+        async with pool.acquire() as connection, connection.transaction():
+            await write(connection, incident, number, 1)
+    for found in await asyncio.gather(*following):
+        assert [event.data["detail"]["n"] for event in found] == [0, 1, 2]
+
+
 async def test_a_long_backlog_comes_whole_and_in_order(url: str, client: httpx.AsyncClient, pool: Pool) -> None:
     """More than is read at once, from an id in the middle of what was committed together."""
     incident = uuid7()

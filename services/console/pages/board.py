@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from fastapi import Depends, FastAPI, Header, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.console.board_api import AT_FIRST, AT_MOST, BoardFilter
-from services.console.board_live import BoardChanges, View, board_event
+from services.console.board_api import AT_FIRST, AT_MOST, BoardFilter, Only
+from services.console.board_live import BoardChanges, Shown, View, board_event
 from services.console.board_models import BoardRow
 from services.console.live import Hub
 from services.console.page import STAFF_PAGE, Page, page_for
@@ -29,6 +29,8 @@ def add_board(site: FastAPI, hub: Hub, exercises: Hub | None = None) -> None:
 
     def running() -> int:
         return 0 if exercises is None else exercises.board.counts.open
+
+    shown = Shown(hub, running)
 
     async def show(page: Page, template: str, wanted: BoardFilter, limit: int) -> HTMLResponse:
         asked = _query(wanted, limit)
@@ -73,8 +75,9 @@ def add_board(site: FastAPI, hub: Hub, exercises: Hub | None = None) -> None:
         await until_ready(hub)
         if last_event_id is not None and last_event_id.isdecimal():
             since = int(last_event_id)
-        view = View(wanted.keeps(page.caller.name if page.caller else ""), limit, since)
-        return EventStream(follow(hub, lambda _: BoardChanges(hub, view, lambda row: drawn.event(page, row), running)))
+        who = page.caller.name if page.caller else ""
+        view = View((wanted, who if wanted.only is Only.MINE else ""), wanted.keeps(who), limit, since)
+        return EventStream(follow(hub, lambda _: BoardChanges(hub, view, shown, lambda row: drawn.event(page, row))))
 
 
 def _home(page: Page) -> str | None:
