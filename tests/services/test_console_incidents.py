@@ -294,6 +294,7 @@ def test_without_an_order_there_is_no_curve() -> None:
 # Who may read
 
 
+UNKNOWN = "0192a3b4-c5d6-7e8f-9012-3456789abcde"
 PATHS = ("/timeline", "/timeline.csv", "/reports", "/curves", "/plans")
 
 
@@ -309,7 +310,7 @@ async def test_staff_and_those_concerned_read_and_nobody_else(console: Console, 
     }
 
 
-@pytest.mark.parametrize("path", [*PATHS, f"/reports/{uuid7()}", f"/decisions/{uuid7()}"])
+@pytest.mark.parametrize("path", [*PATHS, f"/reports/{UNKNOWN}", f"/decisions/{UNKNOWN}"])
 async def test_an_unknown_incident_is_not_found(console: Console, path: str) -> None:
     console.id = uuid7()
     assert (await console.get(path)).status_code == 404
