@@ -4,9 +4,10 @@ import json
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from fastapi.responses import HTMLResponse
 
+from schemas.base import DEPARTMENT_PATTERN
 from schemas.vocabulary import Category, Certainty, Namespace, Role, Severity, Status, Urgency
 from services.console.page import STAFF_PAGE, Page, page_for
 from services.console.pages.plan_charts import Curve, curve, worths
@@ -19,6 +20,8 @@ from services.playbooks.cel_source import parameter_names, tokens
 CONFIRM_AFTER = ("1m", "2m", "5m", "10m")
 RUNS = (100, 300, 1_000)
 PATHS_SHOWN = 5
+PlanId = Annotated[str, Path(pattern=DEPARTMENT_PATTERN, max_length=60)]
+SimulationId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Staff = Annotated[Page, page_for(*STAFF_PAGE)]
 Trying = Annotated[Page, page_for(Role.DUTY_OFFICER, Role.PLANNER)]
 
@@ -27,7 +30,7 @@ def add_trial(site: FastAPI) -> None:
     """Add the pages."""
 
     @site.get("/plans/{plan}/try", include_in_schema=False)
-    async def trial(page: Trying, plan: str) -> HTMLResponse:
+    async def trial(page: Trying, plan: PlanId) -> HTMLResponse:
         told = await page.get(f"/v1/plans/{plan}")
         return page.render(
             "plan_try.html.j2",
@@ -44,7 +47,7 @@ def add_trial(site: FastAPI) -> None:
         )
 
     @site.post("/plans/{plan}/try", include_in_schema=False)
-    async def preview(page: Trying, plan: str) -> HTMLResponse:
+    async def preview(page: Trying, plan: PlanId) -> HTMLResponse:
         _, body = await read_body(page.request, JSON)
         status = Status.EXERCISE if page.world is Namespace.EXERCISE else Status.ACTUAL
         report = read_object(body) | {"status": status.value, "message_type": "Alert", "reported_by": "trial"}
@@ -59,11 +62,11 @@ def add_trial(site: FastAPI) -> None:
         )
 
     @site.get("/plans/{plan}/simulations/{simulation}", include_in_schema=False)
-    async def simulation(page: Staff, plan: str, simulation: str) -> HTMLResponse:
+    async def simulation(page: Staff, plan: PlanId, simulation: SimulationId) -> HTMLResponse:
         return page.render("plan_simulation.html.j2", **await _simulated(page, plan, simulation))
 
     @site.get("/plans/{plan}/simulations/{simulation}/now", include_in_schema=False)
-    async def simulation_now(page: Staff, plan: str, simulation: str) -> HTMLResponse:
+    async def simulation_now(page: Staff, plan: PlanId, simulation: SimulationId) -> HTMLResponse:
         return page.render("plan_simulated.html.j2", **await _simulated(page, plan, simulation))
 
 

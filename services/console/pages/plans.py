@@ -11,7 +11,7 @@ from schemas.words import STEPS
 from services.console.page import STAFF_PAGE, Page, page_for
 from services.console.pages.plan_conditions import flat, in_words
 from services.console.pages.plan_graph import Graph, draw
-from services.console.pages.plan_trial import add_trial
+from services.console.pages.plan_trial import PlanId, add_trial
 from services.console.pages.plan_words import CONCERNS, path_in_words, span, value_in_words
 from services.console.pages.sending import send
 from services.platform.body import read_body
@@ -47,7 +47,7 @@ def _add_catalogue(site: FastAPI) -> None:
 def _add_plan(site: FastAPI) -> None:
     @site.get("/plans/{plan}", include_in_schema=False)
     async def plan(
-        page: Staff, plan: str, level: str = "", version: Annotated[int | None, Query(ge=1)] = None
+        page: Staff, plan: PlanId, level: str = "", version: Annotated[int | None, Query(ge=1)] = None
     ) -> HTMLResponse:
         told = await page.get(f"/v1/plans/{plan}", version=version)
         versions = (await page.get(f"/v1/plans/{plan}/versions"))["items"]
@@ -79,7 +79,7 @@ def _add_plan(site: FastAPI) -> None:
     @site.get("/plans/{plan}/changes", include_in_schema=False)
     async def changes(
         page: Staff,
-        plan: str,
+        plan: PlanId,
         before: Annotated[int, Query(alias="from", ge=1)],
         after: Annotated[int, Query(alias="to", ge=1)],
     ) -> HTMLResponse:
