@@ -196,7 +196,7 @@ async def test_faulty_alert_leaves_one_line_and_one_dead_letter(tmp_path: Path) 
         async with httpx.AsyncClient(base_url=up.http) as client:
             assert (await client.get("/v1/incidents")).status_code == 401
             client.headers["Authorization"] = f"Bearer {up.token}"
-            listed = (await client.get("/v1/incidents")).json()["incidents"]
+            listed = (await client.get("/v1/incidents")).json()["items"]
             assert listed == []
             answer = await client.get("/health/ready")
             assert answer.status_code == 200

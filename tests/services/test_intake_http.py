@@ -140,10 +140,10 @@ async def test_a_report_is_stored_published_and_answered_with_its_incident(api: 
 async def test_the_outbox_holds_the_message_whatever_becomes_of_the_broker(api: Api) -> None:
     api.outbox.fault = RuntimeError("the broker is not connected")
     assert (await api.report()).status_code == 202
-    swept = await api.pool.fetch(query("sweep_messages"), "exercise", timedelta(0), 10)
+    swept = await api.pool.fetch(query("sweep_messages"), "exercise", timedelta(0), 10, None)
     assert swept == [], "this process holds its message for a while"
     await api.pool.execute("UPDATE outbox SET lease_until = now()")
-    assert len(await api.pool.fetch(query("sweep_messages"), "exercise", timedelta(0), 10)) == 1
+    assert len(await api.pool.fetch(query("sweep_messages"), "exercise", timedelta(0), 10, None)) == 1
 
 
 async def test_a_broker_that_hangs_does_not_hold_the_sender_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
