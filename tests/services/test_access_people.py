@@ -248,6 +248,21 @@ async def test_the_audit_can_be_added_to_and_nothing_else(site: Site, pool: Pool
     assert (entry.target, entry.detail["why"], entry.detail["many"]) == ("x y ", "nul  ", ["a", "b"])
 
 
+async def test_what_no_route_puts_on_the_audit_is_put_there_all_the_same(site: Site) -> None:
+    await site.add("officer")
+    browser = Browser(site)
+    await browser.sign_in("officer")
+    before = len(await audited(site))
+    await browser.ask("POST", "/v1/deeds")
+    await bearing(site, await site.token("report"), "POST", "/v1/reports")
+    await browser.ask("GET", "/v1/session")
+    await browser.ask("POST", "/v1/nowhere")
+    assert (await audited(site))[before:] == [
+        ("Name of officer", "request", "POST /v1/deeds", "done"),
+        ("robot", "request", "POST /v1/reports", "done"),
+    ]
+
+
 async def test_a_flood_of_strangers_does_not_fill_the_audit(site: Site) -> None:
     stranger = Browser(site)
     for _ in range(REFUSALS + 40):

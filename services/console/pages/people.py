@@ -36,6 +36,7 @@ ACTIONS = {
     "incident": Text(en="Incidents", zh="事件"),
     "incident.report": Text(en="Report accepted", zh="受理报告"),
     "incident.command": Text(en="Decision accepted", zh="受理决定"),
+    "request": Text(en="Other request", zh="其他请求"),
     "refused": Text(en="Refused", zh="拒绝"),
 }
 OUTCOMES = {

@@ -7,13 +7,7 @@ import asyncpg
 from fastapi import Request
 
 from services.platform.access.audit import Audit
-from services.platform.access.cookies import (
-    answer_with_cookie,
-    can_answer_with_cookie,
-    is_secure,
-    read_cookie,
-    write_cookie,
-)
+from services.platform.access.cookies import is_secure, read_cookie, write_cookie
 from services.platform.access.guard import SAFE, unauthorized
 from services.platform.access.lockout import Lockout
 from services.platform.access.oidc import Provider
@@ -23,6 +17,7 @@ from services.platform.access.people import People
 from services.platform.access.principal import Principal
 from services.platform.access.sessions import Sessions, StaleTokenError
 from services.platform.access.settings import AccessSettings
+from services.platform.access.standing import standing_of
 from services.platform.access.tokens import Tokens
 from services.platform.access.trickle import Trickle
 from services.platform.clock import Clock, SystemClock
@@ -91,16 +86,10 @@ class Access:
                 request.scope[_SUSPECT] = caller
                 check_forgery(request, caller, self.settings.public_url)
         request.scope[_CALLER] = caller
+        standing = standing_of(request.scope)
+        if standing is not None:
+            standing.access, standing.caller = self, caller
         return caller
-
-    async def is_alive(self, caller: Principal) -> bool:
-        """Say whether who asked a while ago may still be answered: for a stream, every minute or so.
-
-        It counts as a use, so that a screen that only looks isn't signed out.
-        """
-        if caller.session is not None:
-            return await self.sessions.is_alive(caller.session, self.now())
-        return await self.tokens.is_alive(caller.id, self.now())
 
     async def note(
         self,
@@ -117,6 +106,9 @@ class Access:
         What was done stays done when the database is away just then: the log keeps the entry.
         """
         by = None if caller is None else caller.name
+        standing = None if request is None else standing_of(request.scope)
+        if standing is not None:
+            standing.noted = True
         try:
             await self.audit.note(
                 self.now(),
@@ -160,16 +152,16 @@ class Access:
         token = read_cookie(request)
         if token is None:
             return None
-        may_rotate = can_answer_with_cookie(request.scope)
+        standing = standing_of(request.scope)
         try:
-            found = await self.sessions.find(token, self.now(), may_rotate=may_rotate)
+            found = await self.sessions.find(token, self.now(), may_rotate=standing is not None)
         except StaleTokenError as error:
             await self.note(error.caller, "session.end", outcome="stale-token", request=request, why=str(error))
             return None
         if found is None:
             return None
-        if found.token is not None:
-            answer_with_cookie(request.scope, self.cookie(request, found.token))
+        if found.token is not None and standing is not None:
+            standing.cookies.append(self.cookie(request, found.token))
         return found.caller
 
 

@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 from fastapi import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from services.platform.access.settings import LOOPBACK
 from services.platform.problem import ProblemError
@@ -13,8 +12,6 @@ from services.platform.problem import ProblemError
 PLAIN = "muster_session"
 SECURE = f"__Host-{PLAIN}"
 """The prefix lets a browser take it from this host over TLS only (RFC 6265bis, 4.1.3.2)."""
-PENDING = "muster-cookies"
-"""Where in a request's scope cookies wait for the answer to begin."""
 
 
 def is_secure(request: Request, public_url: str | None) -> bool:
@@ -50,13 +47,3 @@ def write_cookie(
         samesite="lax",
     )
     return response.headers["set-cookie"]
-
-
-def can_answer_with_cookie(scope: Scope) -> bool:
-    """Say whether a cookie can be sent from where only the request is known."""
-    return PENDING in scope
-
-
-def answer_with_cookie(scope: Scope, cookie: str) -> None:
-    """Let the answer to this request carry a cookie."""
-    scope[PENDING].append(cookie)

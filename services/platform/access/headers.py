@@ -1,7 +1,8 @@
 """What surrounds every answer: headers that keep a browser from being misled, and requests that can't be for us.
 
 Wraps the whole application, so that its failures carry the headers too, and passes every part of an answer on as it
-comes, so that streams stay streams. Sources: CSP Level 3, Fetch, the OWASP Secure Headers Project.
+comes, so that streams stay streams. What changed something and no route has put on the audit, it puts there.
+Sources: CSP Level 3, Fetch, the OWASP Secure Headers Project.
 """
 
 import ipaddress
@@ -11,10 +12,12 @@ from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.platform.access.cookies import PENDING
+from services.platform.access.guard import SAFE
 from services.platform.access.settings import LOOPBACK, AccessSettings
+from services.platform.access.standing import Standing, begin_standing
 from services.platform.problem import MEDIA_TYPE
 
 LARGEST = 4 * 1024 * 1024
@@ -34,6 +37,7 @@ ALWAYS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+API = "/v1/"
 _TITLE = "The request can't be answered here"
 
 
@@ -45,6 +49,7 @@ class Headers:
         self._secure = (settings.public_url or "").startswith("https:")
         named = [settings.public_url.split("://", 1)[1]] if settings.public_url else []
         self._hosts = frozenset(_host(name) for name in (*settings.hosts, *named))
+        self._domains = tuple(name for name in self._hosts if name.startswith("."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -52,19 +57,26 @@ class Headers:
             await self._app(scope, receive, send)
             return
         headers = {**ALWAYS, **(OVER_TLS if self._secure or scope.get("scheme") == "https" else {})}
-        cookies: list[str] = []
-        scope[PENDING] = cookies
+        standing = begin_standing(scope)
+        path: str = scope["path"]
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message), headers, cookies)
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), headers, standing.cookies)
             await send(message)
 
         refusal = self._refusal(scope)
         if refusal is not None:
             await _refuse(*refusal, scope, send_with_headers)
             return
-        await self._app(scope, _bounded(receive), send_with_headers)
+        try:
+            await self._app(scope, _bounded(receive), send_with_headers)
+        finally:
+            if 200 <= status < 400 and scope["method"] not in SAFE and API in path:
+                await _note(standing, Request(scope), f"{scope['method']} {path}")
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         hosts = _values(scope, b"host")
@@ -84,7 +96,7 @@ class Headers:
         A page of another site reaches us under its own domain name when that is made to point to our address (DNS
         rebinding); it can't do so under an address or a name without dots.
         """
-        if host in LOOPBACK or host in self._hosts or "." not in host:
+        if host in LOOPBACK or host in self._hosts or "." not in host or host.endswith(self._domains):
             return True
         try:
             ipaddress.ip_address(host)
@@ -100,6 +112,12 @@ def _complete(given: MutableHeaders, headers: dict[str, str], cookies: Iterable[
     given.setdefault("Cache-Control", "private, no-cache" if "etag" in given else "no-store")
     for cookie in cookies:
         given.append("Set-Cookie", cookie)
+
+
+async def _note(standing: Standing, request: Request, deed: str) -> None:
+    """Put on the audit what was done and no route has put there, so that nothing that changes anything is missing."""
+    if standing.access is not None and standing.caller is not None and not standing.noted:
+        await standing.access.note(standing.caller, "request", deed, request=request)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -15,6 +15,7 @@ import asyncpg
 from uuid_utils.compat import uuid7
 
 from schemas.vocabulary import Role
+from services.platform.access.lockout import FORGOTTEN_AFTER
 from services.platform.access.principal import Principal
 from services.platform.access.settings import AccessSettings
 from services.platform.access.statements import statement
@@ -63,6 +64,7 @@ class Sessions:
             now,
             now + self._settings.session_lifetime,
             self._settings.session_idle,
+            FORGOTTEN_AFTER,
         )
         return token
 
@@ -83,10 +85,6 @@ class Sessions:
         if now - row["last_seen_at"] > SEEN_EVERY or (row["current"] and not row["confirmed"]):
             await self._pool.execute(statement("touch_session"), row["session"], now, row["current"])
         return found
-
-    async def is_alive(self, session: UUID, now: datetime) -> bool:
-        """Say whether a session still holds, and count this as its use: for a stream that stays open."""
-        return bool(await self._pool.fetchval(statement("renew_session"), session, now, self._settings.session_idle))
 
     async def end(self, session: UUID) -> None:
         """End one session."""

@@ -26,8 +26,9 @@ class AccessSettings(BaseSettings):
     """How people are known.
 
     ``public_url`` is where browsers reach Muster when that isn't what the server itself sees (behind a proxy that
-    ends TLS). ``hosts`` are further names it answers to. A session ends ``session_idle`` after it was last used and
-    ``session_lifetime`` after it began; its token changes every ``session_rotation``.
+    ends TLS). ``hosts`` are further names it answers to; one that begins with a dot stands for all below it. A
+    session ends ``session_idle`` after it was last used and ``session_lifetime`` after it began; its token changes
+    every ``session_rotation``.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_", env_file=".env", extra="ignore", frozen=True)

@@ -108,11 +108,6 @@ class Tokens:
             may_report=REPORT in row["scopes"],
         )
 
-    async def is_alive(self, id_: UUID, now: datetime) -> bool:
-        """Say whether a token still holds: for a stream that stays open."""
-        found = "SELECT true FROM tokens WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2"
-        return bool(await self._pool.fetchval(found, id_, now))
-
     async def list(self, *, before: UUID | None = None, at_most: int = 100) -> list[Token]:
         """List tokens, newest first, revoked and expired ones too."""
         return [_token(row) for row in await self._pool.fetch(statement("list_tokens"), before, at_most)]
