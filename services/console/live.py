@@ -103,6 +103,7 @@ class Hub:
         self.board = Board(pool, namespace, playbook)
         self._place: Place | None = None
         self._begun = asyncio.Event()
+        self._follows = False
         self._listeners: set[Listener] = set()
 
     @property
@@ -114,8 +115,10 @@ class Hub:
 
     @contextmanager
     def listening(self) -> Iterator[Listener]:
-        """Hear all news from now on; raises RuntimeError before the first look."""
+        """Hear all news from now on; nothing once following has ended. Raises RuntimeError before the first look."""
         listener = Listener(self.place)
+        if not self._follows:
+            listener.close()
         self._listeners.add(listener)
         STREAMS.labels(self.namespace.value).inc()
         try:
@@ -134,6 +137,7 @@ class Hub:
         """Look for what is new until cancelled; then every reader is let go, so that none holds up a stop."""
         loop = asyncio.get_running_loop()
         heard = told = 0.0
+        self._follows = True
         try:
             while True:
                 try:
@@ -150,6 +154,7 @@ class Hub:
                     self._hand_out()
                 await asyncio.sleep(LOOK_EVERY if loop.time() - heard < IDLE_AFTER else LOOK_IDLY)
         finally:
+            self._follows = False
             for listener in self._listeners:
                 listener.close()
 

@@ -121,7 +121,8 @@ async def test_the_focus_stays_with_its_incident(desk: Desk) -> None:
     page = desk.page
     second = await desk.open()
     await expect(page.locator("[data-id]")).to_have_count(1)
-    await page.keyboard.press("j")
+    await page.keyboard.press("j")  # a letter does nothing before the list has the focus
+    await page.locator("[data-id] h2 a").focus()
     focused = f'document.activeElement.closest("[data-id]")?.dataset.id === "{second}"'
     assert await page.evaluate(focused)
     await desk.says(second, "police", Answer.COMMIT)

@@ -87,13 +87,11 @@
     }
   });
 
-  /* j and k go from incident to incident; Enter opens, as on every link. */
+  /* Within the list j and k go from incident to incident; Enter opens, as on every link. Elsewhere a letter is a letter. */
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
     const step = { j: 1, k: -1 }[event.key];
-    if (!step || !list()) return;
+    if (!step || event.ctrlKey || event.metaKey || event.altKey || !list()?.contains(document.activeElement)) return;
     const links = [...list().querySelectorAll("h2 a")];
-    if (!links.length) return;
     const at = links.findIndex((link) => link.closest("[data-id]").contains(document.activeElement));
     links[Math.min(Math.max(at + step, 0), links.length - 1)].focus();
     event.preventDefault();
