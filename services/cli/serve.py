@@ -12,6 +12,7 @@ from services.cli.output import aside, fail, run
 from services.cli.processes import SERVICES, make_runtime, serving_health
 from services.cli.servers import settings
 from services.cli.site import make_sites, serving
+from services.drills.control import follow_pauses, pausable
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
@@ -46,9 +47,13 @@ async def serve(
     await bring_up_to_date(configured)
     worlds = list(configured.worlds) if service == "console" and namespace is None else [configured.namespace]
     runtimes = [
-        await make_runtime(configured.model_copy(update={"namespace": each}), service, (service,), written_by(service))
+        await make_runtime(
+            pausable(configured.model_copy(update={"namespace": each})), service, (service,), written_by(service)
+        )
         for each in worlds
     ]
+    for runtime in runtimes:
+        follow_pauses(runtime)
     async with AsyncExitStack() as stack:
         if service in {"intake", "console"}:
             access = await open_door(configured.database)

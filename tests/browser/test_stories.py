@@ -112,7 +112,7 @@ async def test_a_planner_runs_a_drill_twice_and_compares(site: Site) -> None:
         await dialog.get_by_role("button", name="Start the drill").click()
         await expect(page).to_have_url(re.compile("/exercise/drills/[0-9a-f-]{36}$"))
         first = page.url.rpartition("/")[2]
-        await expect(page.locator("body")).to_contain_text("Compare", timeout=DRILL_MS)
+        await expect(page.get_by_role("link", name="PDF", exact=True)).to_be_visible(timeout=DRILL_MS)
         second = await play(World(site.up.http, site.up.token), "chemical-release", seed=12)
         await page.goto(f"/exercise/drills/compare?base={first}&candidate={second}")
         await expect(page.locator("main")).to_contain_text(

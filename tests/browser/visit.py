@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from playwright.async_api import Browser, BrowserContext, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, expect
 
 from services.platform.access.opening import DEMO_PASSWORD
 from tests.e2e.test_up import Up
@@ -13,6 +13,7 @@ from tests.e2e.test_up import Up
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 async def chromium(playwright: Playwright) -> Browser:
