@@ -69,7 +69,7 @@ test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), a
 	@$(BIN)/pytest -m "kafka or long" $(ARGS)
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
-	@$(BIN)/pytest -m browser $(ARGS)
+	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)
 
 screens: setup ## Take a picture of every page of the console, into docs/screens (Debian's chromium)
 	@$(BIN)/python -m tests.browser.screens $(ARGS)
