@@ -20,7 +20,6 @@ from schemas.base import Id, Slug, Time
 from schemas.envelope import ACKNOWLEDGEMENT, ADAPTERS, explain
 from schemas.topics import ACKNOWLEDGEMENTS, topic_name
 from schemas.vocabulary import Answer, Role
-from services.console.bodies import json_body
 from services.console.inbox import unknown_order
 from services.console.world import World, statement
 from services.domain.decision import Answered, Outcome
@@ -31,6 +30,7 @@ from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
 from services.platform.body import JSON, MalformedError, read_body, read_key, read_object
 from services.platform.decider import statuses
+from services.platform.described import json_body
 from services.platform.problem import ProblemError, documented
 from services.platform.records import load
 

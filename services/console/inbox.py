@@ -7,14 +7,14 @@ from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel
 
 from schemas.base import Id, Slug, Text
-from services.console.cursor import read_cursor, write_cursor
-from services.console.etag import with_etag
 from services.console.orders import OrderPage, OrderView, find_order, list_orders, show_order, told_to
 from services.console.world import World
 from services.domain import directory as domain
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
+from services.platform.cursor import read_cursor, write_cursor
 from services.platform.errors import UnpublishedError
+from services.platform.etag import with_etag
 from services.platform.problem import ProblemError, documented
 
 _S = HTTPStatus

@@ -13,10 +13,10 @@ from schemas.assignment import Assignment
 from schemas.timeline import Entry
 from schemas.topics import ASSIGNMENTS, department_of, topic_name
 from schemas.vocabulary import AssignmentState, Namespace, Notice
-from services.console.cursor import bad_cursor, read_cursor, write_cursor
 from services.console.world import statement
 from services.domain import incident as domain
 from services.domain.incident import Deadline
+from services.platform.cursor import bad_cursor, read_cursor, write_cursor
 from services.platform.decider import statuses
 from services.platform.postgres import Pool
 

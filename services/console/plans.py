@@ -10,8 +10,6 @@ from fastapi import FastAPI, Path, Query, Request, Response
 
 from schemas.base import DEPARTMENT_PATTERN
 from schemas.vocabulary import Category, PlanKind
-from services.console.cursor import read_cursor, write_cursor
-from services.console.etag import with_etag
 from services.console.plans_check import MAX_BYTES, check_text
 from services.console.plans_store import PlanStore, Shelf, Wording
 from services.console.plans_view import (
@@ -31,6 +29,8 @@ from services.console.plans_view import (
 from services.platform.access.guard import allow
 from services.platform.access.principal import STAFF
 from services.platform.body import read_body
+from services.platform.cursor import read_cursor, write_cursor
+from services.platform.etag import with_etag
 from services.platform.postgres import Pool
 from services.platform.problem import ProblemError, documented
 from services.playbooks.diff import diff
