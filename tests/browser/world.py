@@ -59,13 +59,21 @@ class World:
         return str(answer["incident_id"])
 
     async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, exercise: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        exercise: bool = False,
+        unless: int | None = None,
     ) -> Any:
-        """Call the API as the operator of this machine."""
+        """Call the API as the operator of this machine; None for an answer with the status ``unless``."""
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid7())}
         root = f"{self.base}/exercise" if exercise else self.base
         async with httpx.AsyncClient(timeout=30) as client:
             answer = await client.request(method, f"{root}{path}", json=body, headers=headers)
+        if answer.status_code == unless:
+            return None
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
@@ -113,8 +121,11 @@ async def furnish(world: World, *, drill: bool = True) -> World:
 
 async def play(world: World, scenario: str, *, seed: int) -> str:
     """Play a drill to its end; give its id."""
-    started = await world.call("POST", "/v1/drills", {"scenario": scenario, "seed": seed, "speed": 60}, exercise=True)
+    wanted = {"scenario": scenario, "seed": seed, "speed": 60}
     async with asyncio.timeout(DRILL_WITHIN):
+        # One drill at a time: the one before may have had its ENDEX and still be writing its report.
+        while (started := await world.call("POST", "/v1/drills", wanted, exercise=True, unless=409)) is None:
+            await asyncio.sleep(1)
         while True:
             found = await world.call("GET", f"/v1/drills/{started['id']}", exercise=True)
             if found.get("ended_at"):
