@@ -124,7 +124,9 @@ async def play(world: World, scenario: str, *, seed: int) -> str:
     wanted = {"scenario": scenario, "seed": seed, "speed": 60}
     async with asyncio.timeout(DRILL_WITHIN):
         # One drill at a time: the one before may have had its ENDEX and still be writing its report.
-        while (started := await world.call("POST", "/v1/drills", wanted, exercise=True, unless=409)) is None:
+        started = None
+        while started is None:
+            started = await world.call("POST", "/v1/drills", wanted, exercise=True, unless=409)
             await asyncio.sleep(1)
         while True:
             found = await world.call("GET", f"/v1/drills/{started['id']}", exercise=True)
