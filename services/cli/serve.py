@@ -59,7 +59,7 @@ async def serve(
             access = await open_door(configured.database)
             stack.push_async_callback(access.close)
             sites = make_sites(runtimes, access, pages=service == "console", playbooks=configured.playbooks)
-            extra = [serving(sites, access, configured.http_host, port or configured.http_port)]
+            extra = serving(sites, access, configured.http_host, port or configured.http_port)
         else:
             metrics_port = port if port is not None else configured.metrics_port
             extra = [] if metrics_port is None else [serving_health(runtimes[0], configured.http_host, metrics_port)]

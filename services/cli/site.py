@@ -59,15 +59,19 @@ PAGES: tuple[Callable[[FastAPI], None], ...] = (
 SHARED_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_sign_in, add_people_pages, add_plans)
 """Those that belong to no world: plans, people; the first site has them."""
 EXERCISE_PAGES: tuple[Callable[[FastAPI], None], ...] = (add_drills_pages,)
-Drain = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[None]]
 
 
 @dataclass
 class Sites:
-    """The sites of one process: what is served, and what must be drained before the broker stops."""
+    """The sites of one process: what is served, what runs beside it, what must be drained before the broker stops.
+
+    The background work ends together with the serving, which waits for streams that it lets go.
+    """
 
     app: FastAPI
-    drains: list[Drain] = field(default_factory=list)
+    drains: list[Work] = field(default_factory=list)
+    background: list[Work] = field(default_factory=list)
 
 
 def make_sites(
@@ -85,7 +89,8 @@ def make_sites(
     """
     first, *others = runtimes
     roots = {"shared": "", first.namespace.value: ""} | {each.namespace.value: f"/{each.namespace}" for each in others}
-    drains: list[Drain] = []
+    drains: list[Work] = []
+    background: list[Work] = []
     apps = [_intake(runtime, access, drains) for runtime in runtimes]
     add_access(apps[0], access)
     if pages:
@@ -94,6 +99,7 @@ def make_sites(
         except MissingError as error:
             raise MusterError(str(error)) from None
         hubs = [_furnish(app, runtime, access, drains) for runtime, app in zip(runtimes, apps, strict=True)]
+        background += [hub.follow for hub in hubs]
         exercise = next((hub for hub in hubs if hub.namespace is Namespace.EXERCISE), None)
         for runtime, app in zip(runtimes, apps, strict=True):
             if runtime.namespace is Namespace.EXERCISE:
@@ -112,18 +118,17 @@ def make_sites(
     for runtime, app in zip(others, apps[1:], strict=True):
         # Each world has addresses of its own, so that neither can be taken for the other.
         apps[0].mount(roots[runtime.namespace.value], app)
-    return Sites(apps[0], drains)
+    return Sites(apps[0], drains, background)
 
 
-def _intake(runtime: Runtime, access: Access, drains: list[Drain]) -> FastAPI:
+def _intake(runtime: Runtime, access: Access, drains: list[Work]) -> FastAPI:
     intake = Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace)
     drains.append(intake.drain)
     return make_app(intake, runtime.pool, runtime.is_ready, access)
 
 
-def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]) -> Hub:
+def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Work]) -> Hub:
     hub = Hub(runtime.pool, runtime.namespace, runtime.playbook, runtime.clock)
-    runtime.every(hub.follow)
     drains.append(add_answers(app, runtime).drain)
     add_inbox_api(app, runtime)
     add_incidents_api(app, runtime)
@@ -135,8 +140,8 @@ def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Drain]
     return hub
 
 
-def serving(sites: Sites, access: Access, host: str, port: int) -> Callable[[], Awaitable[None]]:
-    """Give the background work that serves sites."""
+def serving(sites: Sites, access: Access, host: str, port: int) -> list[Work]:
+    """Give the background work that serves sites: to be run until the process stops, before its runtimes do."""
 
     async def work() -> None:
         try:
@@ -146,4 +151,4 @@ def serving(sites: Sites, access: Access, host: str, port: int) -> Callable[[], 
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*(drain() for drain in sites.drains)), DRAIN_WITHIN)
 
-    return work
+    return [work, *sites.background]

@@ -66,7 +66,7 @@ async def up(
         drills = ChildDrills(runtimes[-1], data_dir, playbooks)
         sites = make_sites(runtimes, access, pages=True, playbooks=playbooks, launcher=drills)
         extra = [
-            serving(sites, access, "127.0.0.1", port),
+            *serving(sites, access, "127.0.0.1", port),
             drills.serving,
             watching_schedules(runtimes[-1], data_dir, playbooks),
             token.keep,

@@ -71,7 +71,9 @@ class Wanted:
     def has(self, entry: TimelineEntry) -> bool:
         """Say whether an entry is among them."""
         return (self.incident is None or entry.incident_id == self.incident) and (
-            self.departments is None or entry.department in self.departments
+            self.departments is None
+            or entry.department in self.departments
+            or not self.departments.isdisjoint(entry.detail.get("departments", ()))
         )
 
 
@@ -89,7 +91,9 @@ def add_stream(app: FastAPI, hub: Hub) -> None:
     async def stream(
         caller: Annotated[Principal, allow(*Role)],
         incident: Annotated[Id | None, Query(description="Only this incident's entries.")] = None,
-        department: Annotated[Slug | None, Query(description="Only this department's entries.")] = None,
+        department: Annotated[
+            Slug | None, Query(description="Only entries about this department's orders, or told to it.")
+        ] = None,
         after: Annotated[str | None, Query(description="The id of an event; what came after it is sent first.")] = None,
         last_event_id: Annotated[str | None, Header(description="The same, as browsers send it; it wins.")] = None,
     ) -> Response:
@@ -97,7 +101,8 @@ def add_stream(app: FastAPI, hub: Hub) -> None:
 
         Every event has an id; a client that sends the last one it had is sent all that came after it, each entry
         once. ``reset`` instead means that the id is of another database: read again what you show. A department's
-        member is sent the entries of its department's orders. The stream ends after some minutes; connect again.
+        member is sent the entries about its department's orders, and what it was told of others'. The stream ends after
+        some minutes; connect again.
         """
         wanted = Wanted(incident, _departments(caller, department))
         place, reset = _place(after, last_event_id)

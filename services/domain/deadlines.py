@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.timeline import Entry
 from schemas.vocabulary import Clock, EscalationStep, Notice
@@ -132,6 +132,9 @@ def _climb(draft: "Draft", assignment: Assignment, task: Task) -> Assignment:
     if rung.step is EscalationStep.REMIND:
         draft.note(Entry.REMINDED, assignment=climbed, reason=reason)
         return draft.send(climbed, Notice.REMINDED, reason=reason, addressed_to="liaison")
+    department = draft.playbook.directory.departments.get(assignment.department)
+    to = department.superior.department if department and rung.step is EscalationStep.SUPERIOR else None
+    told: dict[str, Any] = {} if to is None else {"departments": [to]}
     draft.note(
         Entry.ESCALATED,
         assignment=climbed,
@@ -139,12 +142,11 @@ def _climb(draft: "Draft", assignment: Assignment, task: Task) -> Assignment:
         step=rung.step.value,
         attention=rung.step is EscalationStep.DUTY_OFFICER,
         received=climbed.received,
+        **told,
     )
     if rung.step is EscalationStep.DEPUTY:
         silent = replace(climbed, silent=climbed.state.is_unanswered)
         return draft.send(silent, Notice.ESCALATED, reason=reason, addressed_to="deputy")
     if rung.step is EscalationStep.SUPERIOR:
-        department = draft.playbook.directory.departments.get(assignment.department)
-        to = department.superior.department if department else None
         return draft.send(climbed, Notice.ESCALATED, reason=reason, to=to, addressed_to="superior")
     return climbed

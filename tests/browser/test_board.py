@@ -25,7 +25,7 @@ from services.platform.kafka import Origin
 from services.platform.postgres import Pool
 from tests.browser.visit import chromium
 from tests.services.console_world import Door, HandWorld, api, person
-from tests.services.support import answer, publish_shipped, report
+from tests.services.support import answer, publish_shipped, report, until
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +59,9 @@ class Desk:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def nobody_follows(self) -> bool:
+        return not self.hub._listeners
 
     async def open(self, **given: Any) -> str:
         told = report(**given)
@@ -162,6 +165,28 @@ async def test_a_lost_stream_is_said_loudly_and_made_good(desk: Desk) -> None:
     await expect(page.locator(f'[data-id="{missed}"]')).to_be_visible()
     await expect(page.locator(f'[data-id="{known}"] .cell', has_text="Public Security")).to_contain_text("Committed")
     assert await desk.order() == [missed, known]
+
+
+async def test_a_page_that_nobody_sees_lets_go_and_misses_nothing(desk: Desk) -> None:
+    page = desk.page
+    live = page.locator("#live")
+    await page.clock.install()
+    await page.reload()
+    await expect(live).to_have_attribute("data-state", "live")
+    await page.evaluate("""() => {
+        window.seen = (seen) => {
+            Object.defineProperty(document, "hidden", { get: () => !seen, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        };
+        window.seen(false);
+    }""")
+    await page.clock.fast_forward(30_000)
+    await expect(live).to_have_attribute("data-state", "waiting")
+    await until(desk.nobody_follows)
+    incident = await desk.open()
+    await page.evaluate("window.seen(true)")
+    await expect(page.locator(f'[data-id="{incident}"]')).to_be_visible()
+    await expect(live).to_have_attribute("data-state", "live")
 
 
 async def test_the_wall_fits_its_screen(desk: Desk) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,8 +116,8 @@ class Reader:
 _INSERT = (
     "INSERT INTO timeline"
     " (entry_id, incident_id, status, entry, department, attention, detail, occurred_at, recorded_at)"
-    " SELECT id, $2, $3, 'progress_noted', $4, false, jsonb_build_object('n', $5::int + n - 1, 'note', $7::text),"
-    " $6, $6"
+    " SELECT id, $2, $3, 'progress_noted', $4, false, jsonb_build_object('n', $5::int + n - 1, 'note', $7::text,"
+    " 'departments', to_jsonb($8::text[])), $6, $6"
     " FROM unnest($1::uuid[]) WITH ORDINALITY AS each (id, n)"
 )
 
@@ -131,10 +131,11 @@ async def write(
     status: str = "Actual",
     department: str | None = None,
     note: str = "",
+    told: Sequence[str] = (),
 ) -> None:
     """Write so many entries, numbered from ``first`` on; the caller's transaction holds the incident."""
     ids = [uuid7() for _ in range(entries)]
-    await connection.execute(_INSERT, ids, incident_id, status, department, first, datetime.now(UTC), note)
+    await connection.execute(_INSERT, ids, incident_id, status, department, first, datetime.now(UTC), note, list(told))
 
 
 async def hold(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", incident_id: UUID) -> None:

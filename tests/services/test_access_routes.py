@@ -151,11 +151,8 @@ async def console(pool: Pool, database: str, monkeypatch: pytest.MonkeyPatch) ->
     lives = access.settings.session_lifetime
     _, token = await access.tokens.issue("feed", scopes=[REPORT], by="test", now=now, expires_at=now + lives)
     runtimes = [await make_runtime(settings(database, "127.0.0.1:9", each), "test", ("intake",)) for each in Namespace]
-    before = [len(runtime._background) for runtime in runtimes]
     sites = make_sites(runtimes, access, pages=True)
-    # What the sites themselves keep up to date; the services' own work would need their topics.
-    works = [work for runtime, own in zip(runtimes, before, strict=True) for work in runtime._background[own:]]
-    tasks = [asyncio.ensure_future(work()) for work in works]
+    tasks = [asyncio.ensure_future(work()) for work in sites.background]
     yield Console(sites.app, access, people, token)
     for task in tasks:
         task.cancel()

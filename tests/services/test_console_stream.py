@@ -172,13 +172,16 @@ async def test_a_department_sees_its_own_entries_and_no_others(url: str, pool: P
         refused = await client.get(url, params={"department": "fire-rescue"})
         assert refused.status_code == 403
         begin = await some(follow(client, url), 1, "alive")
-        following = asyncio.create_task(some(follow(client, url), 1))
+        following = asyncio.create_task(some(follow(client, url), 2))
         await listened(hub)
         async with pool.acquire() as connection, connection.transaction():
             for number, department in enumerate((None, "fire-rescue", "police")):
                 await write(connection, incident, number, 1, department=department)
-        for found in (await following, await some(follow(client, url, params={"after": begin[0].id or ""}), 1)):
-            assert [event.data["department"] for event in found] == ["police"]
+            await write(connection, incident, 3, 1, department="fire-rescue", told=["hospital", "police"])
+        for found in (await following, await some(follow(client, url, params={"after": begin[0].id or ""}), 2)):
+            assert [event.data["detail"]["n"] for event in found] == [2, 3], (
+                "its own, and what it was told of another's"
+            )
 
 
 async def test_staff_may_ask_for_one_department(url: str, client: httpx.AsyncClient, pool: Pool, hub: Hub) -> None:

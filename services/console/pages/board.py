@@ -36,7 +36,7 @@ def add_board(site: FastAPI, hub: Hub, exercises: Hub | None = None) -> None:
         asked = _query(wanted, limit)
         board = await page.get("/v1/board", **asked)
         rows = [drawn.row(page, row) for row in board["items"]]
-        asked |= {"since": board["revision"]}
+        asked |= {"after": board["revision"]}
         return page.render(
             template,
             board=board,
@@ -69,14 +69,14 @@ def add_board(site: FastAPI, hub: Hub, exercises: Hub | None = None) -> None:
         page: Annotated[Page, page_for(*STAFF_PAGE)],
         wanted: Annotated[BoardFilter, Depends()],
         limit: Annotated[int, Query(ge=1, le=AT_MOST)] = AT_FIRST,
-        since: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0)] = 0,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> EventStream:
         await until_ready(hub)
         if last_event_id is not None and last_event_id.isdecimal():
-            since = int(last_event_id)
+            after = int(last_event_id)
         who = page.caller.name if page.caller else ""
-        view = View((wanted, who if wanted.only is Only.MINE else ""), wanted.keeps(who), limit, since)
+        view = View((wanted, who if wanted.only is Only.MINE else ""), wanted.keeps(who), limit, after)
         return EventStream(follow(hub, lambda _: BoardChanges(hub, view, shown, lambda row: drawn.event(page, row))))
 
 
