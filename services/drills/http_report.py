@@ -133,7 +133,7 @@ def add_import(app: FastAPI, backstage: Backstage) -> None:
 
 def told(report: Report) -> dict[str, object]:
     """Give the report as it is sent, with the words that a reader of it needs."""
-    told, titles = as_json(report), report.titles
+    told = as_json(report)
     rules = {row.rule.id: row.rule for row in report.objectives}
     return {
         **told,
@@ -146,8 +146,8 @@ def told(report: Report) -> dict[str, object]:
             for each in told["objectives"]
         ],
         "timeline": [
-            {**each, "task_title": titles.any_task(each["detail"]["task"])} if "task" in each["detail"] else each
-            for each in told["timeline"]
+            each if moment.task is None else {**each, "task_title": moment.task}
+            for each, moment in zip(told["timeline"], report.timeline, strict=True)
         ],
     }
 

@@ -5,12 +5,13 @@ What was corrected afterwards is reckoned with its corrected times; the recorded
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from schemas.base import Text
 from schemas.drill import Criterion, InjectRule, Measure, ObjectiveRule, Segment
 from schemas.timeline import Entry
 from schemas.vocabulary import AssignmentState
@@ -92,9 +93,10 @@ async def read_report(pool: Pool, drill_id: UUID) -> Report:
 
 
 def _make(record: _Record) -> Report:
-    drill, until, titles = record.drill, record.until, record.titles
+    drill, until = record.drill, record.until
     corrected = by_entry(from_row(row) for row in record.corrections)
     entries = [{**row, "detail": json.loads(row["detail"])} for row in record.entries if row["recorded_at"] <= until]
+    titles = replace(record.titles, added=dict(_added(entries)))
     amend(entries, corrected, assignments=record.assignments, obstacles=record.obstacles, alarms=record.alarms)
     orders = [_order(row, until) for row in record.assignments]
     observed = segments_of([_alarm(row) for row in record.alarms], orders)
@@ -169,6 +171,12 @@ def _order(row: Mapping[str, Any], until: datetime) -> Order:
     )
 
 
+def _added(entries: Rows) -> Iterator[tuple[tuple[UUID, str], Text]]:
+    for row in entries:
+        if row["entry"] == Entry.TASK_ADDED:
+            yield (row["activation_id"], row["detail"]["task"]), Text.model_validate(row["detail"]["title"])
+
+
 def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -> Bar:
     times = {each: row[f"{each.value}_by"] for each in Deadline}
     return Bar(
@@ -178,7 +186,7 @@ def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -
         department=row["department"],
         task=row["task"],
         role=row["role"],
-        title=titles.task(row["digest"], row["task"]),
+        title=titles.task(row["task"], row["activation_id"], row["digest"]),
         state=AssignmentState(row["state"]),
         issued_at=row["issued_at"],
         delivered_at=row["delivered_at"],
@@ -231,7 +239,7 @@ def _departments(
 def _obstacle(row: Mapping[str, Any], titles: Titles) -> ObstacleRow:
     return ObstacleRow(
         department=row["department"],
-        task=titles.any_task(row["task"]),
+        task=titles.task(row["task"], row["activation_id"]),
         description=row["description"],
         owner=row["owner"],
         reported_at=row["reported_at"],
@@ -259,7 +267,7 @@ def _moment(row: Mapping[str, Any], corrections: tuple[Correction, ...], titles:
         corrections=corrections,
         entry=Entry(row["entry"]),
         department=row["department"],
-        task=titles.any_task(task) if task else None,
+        task=titles.task(task, row["activation_id"]) if task else None,
         attention=row["attention"],
         by=row["by"],
         reason=row["reason"],

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,21 +16,27 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Titles:
-    """Titles by id; what has none is called by its id."""
+    """Titles by id; what has none is called by its id.
+
+    ``tasks`` are the plans', by digest; ``added`` those that a duty officer gave beside the plan, by activation.
+    """
 
     departments: Mapping[str, Text]
     tasks: Mapping[tuple[str, str], Text]
+    added: Mapping[tuple[UUID, str], Text] = field(default_factory=dict)
 
     def department(self, id_: str) -> Text:
         """Name a department."""
         return self.departments.get(id_) or Text(en=id_, zh=id_)
 
-    def task(self, digest: str, id_: str) -> Text:
-        """Name a task of the plan with this wording."""
+    def task(self, id_: str, activation: UUID | None, digest: str = "") -> Text:
+        """Name a task of an activation, whose plan has this wording."""
+        if activation is not None and (activation, id_) in self.added:
+            return self.added[activation, id_]
         return self.tasks.get((digest, id_)) or self.any_task(id_)
 
     def any_task(self, id_: str) -> Text:
-        """Name a task where its plan isn't known."""
+        """Name a plan's task where the plan isn't known."""
         return next((title for (_, task), title in self.tasks.items() if task == id_), Text(en=id_, zh=id_))
 
 

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from schemas.drill import Segment
+from schemas.timeline import Entry
 from services.domain.segments import NEVER
 from services.drills import gantt
 from services.drills.html import render
@@ -65,6 +66,18 @@ async def test_an_objective_is_judged_by_its_number(report: Report) -> None:
 async def test_what_was_issued_after_endex_is_not_judged(report: Report) -> None:
     assert len(report.bars) == 5
     assert max(bar.issued_at for bar in report.bars) == at(8)
+
+
+async def test_a_task_beside_the_plan_is_called_what_the_officer_called_it(pool: Pool) -> None:
+    history = await write_drill(pool)
+    title = {"en": "Count the boats", "zh": "清点船只"}
+    await history.tell(Entry.TASK_ADDED, at(2), task="added-1", title=title, departments=["water"])
+    await history.order(30, "water", 2, task="added-1", committed_at=at(3))
+    report = await read_report(pool, DRILL)
+    assert [bar.title.model_dump() for bar in report.bars if bar.task == "added-1"] == [title]
+    assert {moment.task.zh for moment in report.timeline if moment.detail.get("task") == "added-1" and moment.task} == {
+        "清点船只"
+    }
 
 
 async def test_the_page_has_both_languages_and_escapes_every_text(report: Report) -> None:
