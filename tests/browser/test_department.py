@@ -55,6 +55,33 @@ def stands(site: Site, order: str, state: str) -> Callable[[], Awaitable[bool]]:
     return look
 
 
+CALLS = """
+    window.heard = { tones: 0, notices: [] };
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...given) { window.heard.tones += 1; return start.apply(this, given); };
+    ServiceWorkerRegistration.prototype.showNotification = async function (title, options) {
+        window.heard.notices.push([title, options.body]);
+    };
+"""
+
+
+async def test_a_new_order_is_heard_and_seen_by_whoever_asked_for_it(site: Site) -> None:
+    async with site.visit("traffic-police", phone=True) as page:
+        await page.context.grant_permissions(["notifications"], origin=site.up.http)
+        await page.add_init_script(CALLS)
+        await page.goto("/departments/traffic-police")
+        await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        await page.locator("#alerts").click()
+        await expect(page.locator("#alerts")).to_have_attribute("aria-pressed", "true")
+        await page.wait_for_function("window.heard.tones === 2")  # what a call sounds like, once asked for
+        order = await order_of(site, await chemical(site, "Gas at the bus station"), "traffic-police", "divert-traffic")
+        await expect(page.locator(f'[data-order="{order}"]')).to_be_visible()
+        await page.wait_for_function("window.heard.tones >= 7 && window.heard.notices.length")
+        (title, body), *_ = await page.evaluate("window.heard.notices")
+        shown = await page.locator(f'[data-order="{order}"]').get_attribute("data-title")
+        assert (title, body) == ("New order", shown)
+
+
 async def test_an_order_comes_by_itself_and_one_tap_answers_it(site: Site) -> None:
     async with site.visit("fire-rescue", phone=True) as page:
         await page.goto("/departments/fire-rescue")
