@@ -13,6 +13,9 @@ COMMANDS = {
     "serve": ("services.cli.serve", "serve"),
     "migrate": ("services.cli.database", "migrate"),
     "doctor": ("services.cli.database", "doctor"),
+    "backup": ("services.cli.backup", "backup"),
+    "restore": ("services.cli.backup", "restore"),
+    "catch-up": ("services.cli.backup", "catch_up"),
 }
 """Commands by name: the module and the function that is one."""
 

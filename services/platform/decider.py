@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
 from schemas.acknowledgement import Acknowledgement
 from schemas.command import Command
 from schemas.envelope import ASSIGNMENT, TIMELINE, write_value
@@ -20,6 +18,7 @@ from schemas.topics import ASSIGNMENTS, TIMELINES, topic_name
 from schemas.vocabulary import Namespace, Status
 from services.domain.decision import Answered, Commanded, Decision, Event, Opening, Outcome, Reported, TimePassed
 from services.domain.engine import decide
+from services.domain.identity import derive_id
 from services.domain.incident import Incident
 from services.domain.matching import group_key
 from services.domain.playbook import Playbook
@@ -39,11 +38,15 @@ _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An event with its type's name and where it came from."""
+    """An event with its type's name and where it came from.
+
+    ``again_at`` is when it was decided before, in a record that was lost since; that moment counts then.
+    """
 
     event: Reported | Commanded | Answered
     type: str
     origin: Origin
+    again_at: datetime | None = None
 
     @property
     def incident_id(self) -> UUID:
@@ -110,19 +113,25 @@ class Decider:
             EVENTS.labels(self._namespace.value, incoming.type, decision.outcome.value).inc()
         return settled
 
-    async def pass_time(self, at_most: int) -> Settled:
-        """Do what has fallen due in at most this many incidents; others' incidents are passed over."""
-        now = self._clock.now()
+    async def pass_time(self, at_most: int, *, only: UUID | None = None, again_at: datetime | None = None) -> Settled:
+        """Do what has fallen due in at most this many incidents; others' incidents are passed over.
+
+        ``only`` looks at one incident; ``again_at`` as with `Incoming`.
+        """
+        now = again_at or self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            due = await connection.fetch(query("due_incidents"), now, statuses(self._namespace), at_most)
+            due = await connection.fetch(query("due_incidents"), now, statuses(self._namespace), at_most, only)
             if not due:
                 return Settled()
             for row in due:
                 LATENESS_SECONDS.labels(self._namespace.value).observe((now - row["next_due_at"]).total_seconds())
             known = await load(connection, [row["incident_id"] for row in due])
             work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
+            due_at = {row["incident_id"]: row["next_due_at"] for row in due}
             for incident_id in sorted(known):
-                work.apply(incident_id, TimePassed(uuid7()), self._clock.now())
+                # Made from what fell due, so that it gives the same ids when it is decided again after a restore.
+                passed = TimePassed(derive_id(due_at[incident_id], incident_id, 0))
+                work.apply(incident_id, passed, again_at or self._clock.now())
             return await work.save(connection)
 
     def _by_clock(self, incoming: Incoming) -> Incoming:
@@ -221,7 +230,7 @@ class _Work:
         if repeated:
             self.settled.decisions.append(_REPEATED)
             return
-        now = self._decider.clock.now()
+        now = incoming.again_at or self._decider.clock.now()
         decision = self.apply(incoming.incident_id, incoming.event, now)
         self._inbox.append(
             {

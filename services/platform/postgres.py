@@ -26,6 +26,11 @@ TRANSIENT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
+    # While a lost database is put back it isn't there, lets nobody in, or is still empty.
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidCachedStatementError,
 )
 """Errors that another try may not meet again."""
 

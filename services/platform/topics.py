@@ -52,6 +52,18 @@ async def ensure_topics(
     return done.made
 
 
+async def list_topics(brokers: Brokers) -> set[str]:
+    """List the topics that this user may see; raises `UnreachableError` in one line when the broker is away."""
+    admin = AIOKafkaAdminClient(**brokers.options(), client_id="muster-topics")
+    try:
+        await admin.start()
+        return set(await admin.list_topics())
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(f"broker {brokers}: {error!r}; {brokers.advice()}") from error
+    finally:
+        await admin.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _Done:
     made: list[str]

@@ -33,21 +33,27 @@ def retry_for_ever() -> "stamina._core._RetryContextIterator":
 
 
 class Worker:
-    """Takes the records of one kind of topic."""
+    """Takes the records of one kind of topic.
+
+    Without an ``outbox`` what it decides is left for the services to publish; ``again_at`` says when a record was
+    decided before, see `Incoming`.
+    """
 
     def __init__(
         self,
         pool: Pool,
         decider: Decider,
-        outbox: Outbox,
+        outbox: Outbox | None,
         namespace: Namespace,
         admit: Admit,
+        again_at: Callable[[Received], datetime | None] = lambda _: None,
     ) -> None:
         self._pool = pool
         self._decider = decider
         self._outbox = outbox
         self._namespace = namespace
         self._admit = admit
+        self._again_at = again_at
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Take a batch. Returns once every record has had its effect or is set aside; then it may be committed."""
@@ -62,7 +68,7 @@ class Worker:
             if isinstance(event, str):
                 letters.append(_letter(record, event))
                 continue
-            incoming = Incoming(event, record.envelope.type, record.origin)
+            incoming = Incoming(event, record.envelope.type, record.origin, self._again_at(record))
             sources[id(incoming)] = record
             batch.append(incoming)
         if batch:
@@ -71,7 +77,8 @@ class Worker:
             async for attempt in retry_for_ever():
                 with attempt:
                     await set_aside(self._pool, self._namespace, letters)
-            await self._outbox.announce([announcement(letter, self._namespace) for letter in letters])
+            if self._outbox is not None:
+                await self._outbox.announce([announcement(letter, self._namespace) for letter in letters])
 
     def _admitted(self, record: Received) -> Reported | Commanded | Answered | str:
         if Namespace.of(record.envelope.status) is not self._namespace:
@@ -93,7 +100,8 @@ class Worker:
             return [_letter(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
         for incoming, decision in zip(batch, settled.decisions, strict=True):
             _tell(incoming, decision)
-        await self._outbox.publish(settled.messages, settled.incidents)
+        if self._outbox is not None:
+            await self._outbox.publish(settled.messages, settled.incidents)
         return [
             _letter(sources[id(incoming)], decision.reason)
             for incoming, decision in zip(batch, settled.decisions, strict=True)
