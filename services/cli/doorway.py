@@ -1,6 +1,10 @@
 """Access as a process is given it: opened, with somebody who may sign in, and a word about that on stderr."""
 
 import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from services.cli.output import aside
 from services.platform.access.access import Access
@@ -14,14 +18,19 @@ from services.platform.access.opening import (
     open_access,
 )
 
+TlsCert = Annotated[Path | None, typer.Option(help="Speak TLS with this certificate (PEM); MUSTER_TLS_CERT.")]
+TlsKey = Annotated[Path | None, typer.Option(help="The certificate's private key (PEM); MUSTER_TLS_KEY.")]
 
-async def open_door(database: str, *, demo: bool = False) -> Access:
+
+async def open_door(
+    database: str, *, demo: bool = False, tls_cert: Path | None = None, tls_key: Path | None = None
+) -> Access:
     """Open access to a database that is up to date, and see that somebody may sign in.
 
     On the first start of all an administrator is added whose one-time password is printed, this once; with ``demo``,
     for the embedded database only, ready-made people for every role instead.
     """
-    access = await open_access(database)
+    access = await open_access(database, tls_cert=tls_cert, tls_key=tls_key)
     if demo:
         await demo_people(access)
         access.demo = await is_demo(access)

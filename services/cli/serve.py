@@ -7,7 +7,7 @@ import typer
 
 from schemas.topics import written_by
 from schemas.vocabulary import Namespace
-from services.cli.doorway import open_door
+from services.cli.doorway import TlsCert, TlsKey, open_door
 from services.cli.output import aside, fail, run
 from services.cli.processes import SERVICES, make_runtime, serving_health
 from services.cli.servers import settings
@@ -38,6 +38,8 @@ async def serve(
     port: Annotated[
         int | None, typer.Option(help="Intake and console: HTTP port. Others: port for health and metrics.")
     ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Run one service until SIGTERM or Ctrl-C; it then finishes what it has in hand, within 15 seconds."""
     if service not in SERVICES:
@@ -56,7 +58,7 @@ async def serve(
         follow_pauses(runtime)
     async with AsyncExitStack() as stack:
         if service in {"intake", "console"}:
-            access = await open_door(configured.database)
+            access = await open_door(configured.database, tls_cert=tls_cert, tls_key=tls_key)
             stack.push_async_callback(access.close)
             sites = make_sites(runtimes, access, pages=service == "console", playbooks=configured.playbooks)
             extra = serving(sites, access, configured.http_host, port or configured.http_port)

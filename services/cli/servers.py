@@ -45,7 +45,7 @@ def settings(**given: Any) -> Settings:
     defaults: dict[str, Any] = {}
     if found and "MUSTER_KAFKA" not in os.environ:
         defaults |= {"kafka": found["kafka"], "embedded_broker": found.get("embedded") == "yes"}
-    if found and "MUSTER_DATABASE" not in os.environ:
+    if found and not {"MUSTER_DATABASE", "MUSTER_DATABASE_FILE"} & os.environ.keys():
         defaults["database"] = found["database"]
     return Settings(**(defaults | {name: value for name, value in given.items() if value is not None}))
 

@@ -40,8 +40,10 @@ from services.intake.accept import Intake
 from services.intake.cap import parse_cap
 from services.intake.http import make_app
 from services.platform.access.access import Access
+from services.platform.access.feeds import read_feeds
 from services.platform.access.headers import Headers
 from services.platform.access.http import add_access
+from services.platform.backlog import Backlog
 from services.platform.errors import MusterError
 from services.platform.http import serve
 from services.platform.runtime import Runtime
@@ -124,7 +126,10 @@ def make_sites(
 def _intake(runtime: Runtime, access: Access, drains: list[Work]) -> FastAPI:
     intake = Intake(runtime.pool, runtime.outbox, runtime.clock, runtime.namespace)
     drains.append(intake.drain)
-    return make_app(intake, runtime.pool, runtime.is_ready, access)
+    backlog = Backlog(runtime.pool, runtime.namespace, access.settings.backlog)
+    runtime.every(backlog.watch)
+    feeds = read_feeds(runtime.namespace)
+    return make_app(intake, runtime.pool, runtime.is_ready, access, feeds=feeds, backlog=backlog)
 
 
 def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Work]) -> Hub:
@@ -144,8 +149,16 @@ def serving(sites: Sites, access: Access, host: str, port: int) -> list[Work]:
     """Give the background work that serves sites: to be run until the process stops, before its runtimes do."""
 
     async def work() -> None:
+        told = access.settings
         try:
-            await serve(Headers(sites.app, access.settings), host, port)
+            await serve(
+                Headers(sites.app, told),
+                host,
+                port,
+                tls=told.tls(),
+                proxies=told.proxies,
+                connections=told.connections,
+            )
         finally:
             # What a broker that is away keeps waiting is in the outbox.
             with suppress(TimeoutError):

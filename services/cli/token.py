@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from schemas.base import parse_duration
+from schemas.vocabulary import Namespace
 from services.cli.administering import administering
 from services.cli.doorway import operator
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
@@ -28,12 +29,22 @@ async def issue(
     department: Annotated[
         list[str] | None, typer.Option(help="For the scope department; may be given more than once.")
     ] = None,
+    namespace: Annotated[
+        list[Namespace] | None, typer.Option(help="The world it is for; both unless one is named.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Issue a token; its text is printed this once. The scope `report` lets it report incidents and nothing else."""
     lives = _span(expires)
     async with administering() as (access, administration):
-        token, text = await administration.issue(name, scope, department or [], access.now() + lives, by=operator())
+        token, text = await administration.issue(
+            name,
+            scope,
+            department or [],
+            access.now() + lives,
+            by=operator(),
+            namespaces=namespace or list(Namespace),
+        )
     if as_json:
         print_json({**_facts(token), "token": text})
         return
@@ -57,6 +68,7 @@ async def list_all(as_json: JsonFlag = False) -> None:
             token.id,
             token.name,
             ", ".join([*token.scopes, *token.departments]),
+            ", ".join(token.namespaces),
             token.created_by,
             _moment(token.expires_at),
             _moment(token.last_used_at),
@@ -64,7 +76,7 @@ async def list_all(as_json: JsonFlag = False) -> None:
         )
         for token in found
     ]
-    print_table("Tokens", ("id", "name", "scopes", "issued by", "good until", "last used", "revoked"), rows)
+    print_table("Tokens", ("id", "name", "scopes", "worlds", "issued by", "good until", "last used", "revoked"), rows)
 
 
 @app.command()
@@ -92,8 +104,8 @@ def _span(text: str) -> timedelta:
 
 
 def _facts(token: Token) -> dict[str, object]:
-    names = ("id", "name", "scopes", "departments", "created_by", "created_at", "expires_at", "revoked_at")
-    return {name: getattr(token, name) for name in (*names, "last_used_at")}
+    names = ("id", "name", "scopes", "departments", "namespaces", "created_by", "created_at", "expires_at")
+    return {name: getattr(token, name) for name in (*names, "revoked_at", "last_used_at")}
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from schemas.vocabulary import Namespace
-from services.cli.doorway import open_door, operator
+from services.cli.doorway import TlsCert, TlsKey, open_door, operator
 from services.cli.drill_scheduled import ChildDrills, watching_schedules
 from services.cli.output import JsonFlag, aside, print_json, run
 from services.cli.own_servers import is_embedded, prepare, start_servers
@@ -27,6 +27,8 @@ async def up(
     database: Annotated[str | None, typer.Option(help="A database's address.")] = None,
     data_dir: Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")] = DATA / "up",
     playbooks: Annotated[Path, typer.Option(help="The folder with plans/ and departments.yaml.")] = Path("playbooks"),
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Start broker, database and all services, publish the plans, and run until Ctrl-C."""
@@ -42,12 +44,12 @@ async def up(
         for runtime in runtimes[1:]:
             runtime.precedence = runtimes[0].precedence
         await prepare(runtimes[0], playbooks)
-        access = await open_door(configured.database, demo=is_embedded(database))
+        access = await open_door(configured.database, demo=is_embedded(database), tls_cert=tls_cert, tls_key=tls_key)
         stack.push_async_callback(access.close)
         token = await local_token(access, operator())
         stack.push_async_callback(token.revoke)
         addresses = {
-            "http": f"http://127.0.0.1:{port}",
+            "http": f"{'https' if access.settings.tls_cert else 'http'}://127.0.0.1:{port}",
             "kafka": configured.kafka,
             "database": configured.database,
             "embedded": "yes" if configured.embedded_broker else "no",

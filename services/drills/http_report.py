@@ -25,7 +25,7 @@ from services.drills.reading import read_report
 from services.drills.record import DrillError
 from services.drills.report import Report
 from services.drills.table import as_json
-from services.platform.access.headers import LARGEST
+from services.platform.access.limits import LARGEST
 from services.platform.problem import ProblemError
 
 ZIP = "application/zip"

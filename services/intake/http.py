@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -27,12 +28,15 @@ from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
 from services.intake.commands_in import read_command
 from services.intake.letters import keep
-from services.intake.openapi import cap_body, command_body, describe, report_body
+from services.intake.openapi import cap_body, command_body, describe, feed_body, report_body
 from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
+from services.platform import acceptance
 from services.platform.acceptance import Accepted, ConflictError, InvalidError
+from services.platform.access.feeds import Call, Feeds, signed
 from services.platform.access.guard import Access, allow, everyone
 from services.platform.access.involvement import may_see
 from services.platform.access.principal import STAFF, Principal
+from services.platform.backlog import Backlog
 from services.platform.body import JSON, XML, MalformedError, read_body, read_key, read_object
 from services.platform.postgres import TRANSIENT
 from services.platform.problem import ProblemError, add_problems, documented
@@ -45,6 +49,8 @@ REPORTS = Counter(
 )
 COMMANDED = "http:/v1/incidents/commands"
 """The way in of decisions, as it is counted: without the incident's id."""
+FED = "http:/v1/feeds"
+"""The way in of feeds, as it is counted."""
 Reporter = Annotated[Principal, allow(Role.DUTY_OFFICER, reporting=True)]
 
 _S = HTTPStatus
@@ -56,6 +62,7 @@ _TAKEN: dict[int | str, dict[str, Any]] = documented(
     _S.REQUEST_ENTITY_TOO_LARGE,
     _S.UNSUPPORTED_MEDIA_TYPE,
     _S.UNPROCESSABLE_ENTITY,
+    _S.TOO_MANY_REQUESTS,
 )
 
 
@@ -80,11 +87,14 @@ def make_app(
     readiness: Callable[[], Mapping[str, bool]],
     access: Access,
     *,
+    feeds: Feeds | None = None,
+    backlog: Backlog | None = None,
     version: str = "0.1.0",
 ) -> FastAPI:
     """Make the application. ``readiness`` names the process's own conditions; the database is asked besides.
 
-    ``access`` says who asks and puts on the audit what was accepted.
+    ``access`` says who asks and puts on the audit what was accepted; ``feeds`` are those that sign what they push.
+    While too much waits by ``backlog``, reports are turned away.
 
     When it stops it waits for what is being published, so stop it before the broker and the pool.
     """
@@ -105,17 +115,24 @@ def make_app(
         separate_input_output_schemas=False,
     )
     app.state.access = access
+    app.state.namespace = intake.namespace
+    app.state.feeds = feeds or Feeds()
     add_problems(app)
-    _add_intake(app, intake, pool, access)
+    _add_intake(app, intake, pool, access, backlog)
     _add_reading(app, intake, pool)
     _add_health(app, pool, readiness)
     describe(app)
     return app
 
 
-def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", access: Access) -> None:
+def _add_intake(
+    app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record]", access: Access, backlog: Backlog | None
+) -> None:
     repeated = {"model": Answer, "description": "It was accepted before; this is the answer given then."}
     responses: dict[int | str, dict[str, Any]] = {200: repeated, **_TAKEN}
+
+    async def report(told: acceptance.Request, read: Callable[[Intake, bytes], ReportIn]) -> Accepted:
+        return await _report(intake, pool, told, read, backlog)
 
     async def noted(request: Request, caller: Principal, accepted: Accepted, action: str, **detail: str) -> None:
         incident = str(accepted.incident_id)
@@ -127,7 +144,7 @@ def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record
               openapi_extra=report_body(), operation_id="report_incident")  # fmt: skip
     async def report_incident(request: Request, caller: Reporter) -> Response:
         """Report an incident, an update or a cancellation, as JSON."""
-        accepted = await _report(intake, pool, request, JSON, _from_json)
+        accepted = await report(await _read(request, JSON), _from_json)
         await noted(request, caller, accepted, "incident.report", form="json")
         return _taken(intake, f"http:{request.url.path}", accepted)
 
@@ -135,9 +152,22 @@ def _add_intake(app: FastAPI, intake: Intake, pool: "asyncpg.Pool[asyncpg.Record
               openapi_extra=cap_body(), operation_id="report_cap")  # fmt: skip
     async def report_cap(request: Request, caller: Reporter) -> Response:
         """Report an incident, an update or a cancellation, as a CAP alert."""
-        accepted = await _report(intake, pool, request, XML, _from_cap)
+        told = await _read(request, XML)
+        if told.idempotency_key is None:
+            told = replace(told, idempotency_key=hashlib.sha256(told.body).hexdigest())
+        accepted = await report(told, _from_cap)
         await noted(request, caller, accepted, "incident.report", form="cap")
         return _taken(intake, f"http:{request.url.path}", accepted)
+
+    @app.post("/v1/feeds/{feed}", status_code=202, response_model=Answer, responses=responses,
+              openapi_extra=feed_body(), operation_id="report_by_feed")  # fmt: skip
+    async def report_by_feed(request: Request, call: Annotated[Call, signed()]) -> Response:
+        """Report as a feed does that signs its calls (Standard Webhooks 1.0.0), as JSON or as a CAP alert."""
+        told = acceptance.Request(f"http:{request.url.path}", call.key, call.content_type, call.body)
+        is_json = call.content_type.partition(";")[0].strip().lower() in JSON
+        accepted = await report(told, _from_json if is_json else _from_cap)
+        await noted(request, call.caller, accepted, "incident.report", form="json" if is_json else "cap")
+        return _taken(intake, FED, accepted)
 
     @app.post("/v1/incidents/{incident_id}/commands", status_code=202, response_model=Answer,
               responses=responses | documented(_S.NOT_FOUND), openapi_extra=command_body(),
@@ -211,28 +241,39 @@ async def _answers(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
     return True
 
 
+async def _read(request: Request, media_types: tuple[str, ...]) -> acceptance.Request:
+    key = read_key(request)
+    content_type, body = await read_body(request, media_types)
+    return acceptance.Request(f"http:{request.url.path}", key, content_type, body)
+
+
 async def _report(
     intake: Intake,
     pool: "asyncpg.Pool[asyncpg.Record]",
-    request: Request,
-    media_types: tuple[str, ...],
+    told: acceptance.Request,
     read: Callable[[Intake, bytes], ReportIn],
+    backlog: Backlog | None,
 ) -> Accepted:
-    origin = f"http:{request.url.path}"
-    key = read_key(request)
-    content_type, body = await read_body(request, media_types)
-    if key is None and media_types is XML:
-        key = hashlib.sha256(body).hexdigest()
     try:
+        found = read(intake, told.body)
+        if backlog is not None:
+            backlog.check(found.severity, found.message_type)
         return await intake.accept(
-            read(intake, body), origin=origin, idempotency_key=key, content_type=content_type, body=body
+            found,
+            origin=told.origin,
+            idempotency_key=told.idempotency_key,
+            content_type=told.content_type,
+            body=told.body,
         )
     except ConflictError as error:
-        raise _refused(intake, origin, _S.CONFLICT, error) from None
+        raise _refused(intake, told.origin, _S.CONFLICT, error) from None
     except (CapError, MalformedError, InvalidError) as error:
-        headers = {"content-type": content_type} | ({"idempotency-key": key} if key else {})
-        letter = await keep(pool, intake.namespace, origin=origin, body=body, headers=headers, reason=str(error))
-        raise _refused(intake, origin, _status_of(error), error, letter) from None
+        key = told.idempotency_key
+        headers = {"content-type": told.content_type} | ({"idempotency-key": key} if key else {})
+        letter = await keep(
+            pool, intake.namespace, origin=told.origin, body=told.body, headers=headers, reason=str(error)
+        )
+        raise _refused(intake, told.origin, _status_of(error), error, letter) from None
 
 
 def _from_json(intake: Intake, body: bytes) -> ReportIn:

@@ -46,6 +46,21 @@ def cap_body() -> dict[str, Any]:
     }
 
 
+def feed_body() -> dict[str, Any]:
+    """Describe the request of a feed that signs its calls."""
+    names = {
+        "webhook-id": "Names the call; a repeat of it has the same.",
+        "webhook-timestamp": "Seconds since 1970, now.",
+        "webhook-signature": "`v1,` and in base64 the HMAC-SHA256 of id, time and body with dots between.",
+    }
+    headers = [
+        {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
+        for name, text in names.items()
+    ]
+    content = report_body()["requestBody"]["content"] | cap_body()["requestBody"]["content"]
+    return {"parameters": headers, "requestBody": {"required": True, "content": content}}
+
+
 def command_body() -> dict[str, Any]:
     """Describe the request that carries a duty officer's decision."""
     choices = [{"$ref": _REF.format(model=action.__name__)} for action in _actions()]

@@ -1,7 +1,8 @@
 """Serving HTTP inside a process that has other work: health and metrics for all, an app of its own for some."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -10,7 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
 from services.platform.access.guard import everyone
+from services.platform.connections import bounded
 
+CONNECTIONS = 1_000
+"""Open at most, where nobody says otherwise."""
+KEPT_ALIVE = 5
+"""Seconds that a connection stays open without a request."""
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
 
 
@@ -22,12 +28,30 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, host: str, port: int) -> None:
-    """Serve an app until cancelled."""
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    proxies: Sequence[str] = (),
+    connections: int = CONNECTIONS,
+) -> None:
+    """Serve an app until cancelled.
+
+    ``proxies`` are the addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; ``connections`` are open
+    at most.
+    """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=bounded(connections),
+        ws="none",
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_keep_alive=KEPT_ALIVE,
         log_config=None,
         access_log=False,
         lifespan="off",

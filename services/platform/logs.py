@@ -35,6 +35,9 @@ def configure_logging(*, form: str = "json", level: str = "info") -> None:
     root.setLevel(level.upper())
     for noisy in ("aiokafka", "faststream", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # They tell every address that is called, and a webhook's may hold a secret.
+    for telling in ("httpx", "httpcore"):
+        logging.getLogger(telling).setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

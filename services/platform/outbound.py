@@ -1,18 +1,16 @@
 """What leaves Muster for the world outside: a webhook that tells the duty officer what needs attention.
 
 An adapter refuses by itself whatever is not Actual, unless the department it speaks to takes part in the drill. Calls
-are signed as Standard Webhooks 1.0.0 asks (id, time and body under HMAC-SHA256), and each is put on record, sent or
-not. A call may be made twice when a process dies in between; ``webhook-id`` is then the same.
+are signed (`services.platform.webhooks`), and each is put on record, sent or not. A call may be made twice when a
+process dies in between; ``webhook-id`` is then the same.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -34,6 +32,8 @@ from services.platform.logs import get_logger
 from services.platform.postgres import TRANSIENT, Pool
 from services.platform.queries import query
 from services.platform.runtime import Runtime
+from services.platform.secret_files import secret_from
+from services.platform.webhooks import key_of, sign
 from services.platform.worker import retry_for_ever
 
 SERVICE = "outbound"
@@ -57,12 +57,13 @@ _log = get_logger(__name__)
 
 
 class WebhookSettings(BaseSettings):
-    """``MUSTER_WEBHOOK_URL`` and ``MUSTER_WEBHOOK_SECRET``; without an address nothing is sent."""
+    """``MUSTER_WEBHOOK_URL``, ``_SECRET`` (or ``_SECRET_FILE``); without an address nothing is sent."""
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_WEBHOOK_", env_file=".env", extra="ignore", frozen=True)
 
     url: HttpUrl | None = None
     secret: SecretStr | None = None
+    secret_file: Path | None = None
 
 
 class NotTakenError(MusterError):
@@ -110,7 +111,7 @@ class Webhook:
             raise ConfigurationError("webhook: give an http or https address, and a secret to sign with")
         self.target = str(parts.copy_with(userinfo=b"", query=None, fragment=None))
         self._url = url
-        self._key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
+        self._key = key_of(secret)
         self._participants = participants
         self._listed = listed
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT)
@@ -147,7 +148,7 @@ class Webhook:
             raise NotTakenError(f"who takes part in the drill is not known: {error!r}", later=True) from error
 
     async def _post(self, id_: str, body: bytes) -> None:
-        headers = {"content-type": "application/json", **self._signature(id_, body)}
+        headers = {"content-type": "application/json", **sign(self._key, id_, datetime.now(UTC), body)}
         try:
             answer = await self._client.post(self._url, content=body, headers=headers)
         except httpx.HTTPError as error:
@@ -155,12 +156,6 @@ class Webhook:
         if not answer.is_success:
             later = answer.status_code in _TRY_AGAIN or answer.is_server_error
             raise NotTakenError(f"{self.target}: {answer.status_code} {answer.reason_phrase}", later=later)
-
-    def _signature(self, id_: str, body: bytes) -> dict[str, str]:
-        at = str(int(datetime.now(UTC).timestamp()))
-        signed = hmac.new(self._key, f"{id_}.{at}.".encode() + body, hashlib.sha256).digest()
-        signature = f"v1,{base64.b64encode(signed).decode()}"
-        return {"webhook-id": id_, "webhook-timestamp": at, "webhook-signature": signature}
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -255,8 +250,9 @@ def attach(
     """
     if settings.url is None:
         return False
-    secret = settings.secret.get_secret_value() if settings.secret else ""
-    alarms = Alarms(runtime, Webhook(str(settings.url), secret, participants=participants, listed=listed))
+    secret = secret_from("MUSTER_WEBHOOK_SECRET", settings.secret, settings.secret_file)
+    text = secret.get_secret_value() if secret else ""
+    alarms = Alarms(runtime, Webhook(str(settings.url), text, participants=participants, listed=listed))
     runtime.consume(SERVICE, alarms.handle, expected=TIMELINE, topics=[topic_name(TIMELINES, runtime.namespace)])
     runtime.every(alarms.try_again)
     return True

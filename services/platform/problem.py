@@ -141,6 +141,8 @@ _TITLES = {
     "invalid-request": "The request is not valid",
     "conflict": "The idempotency key was used before",
     "unavailable": "The database is away",
+    "too-much": "Too much waits",
+    "too-fast": "Too many requests",
     "unknown-incident": "There is no such incident",
 }
 

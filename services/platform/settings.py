@@ -2,21 +2,23 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.vocabulary import Namespace
 from services.platform.clock import Clock, ScaledClock, SystemClock
-from services.platform.errors import ConfigurationError
 from services.platform.kafka_security import Brokers, Mechanism, Security
+from services.platform.secret_files import secret_from
 
 _NAMESPACE = "{namespace}"
 
 
 class Settings(BaseSettings):
     """One process's settings. ``MUSTER_KAFKA`` and ``MUSTER_DATABASE`` name the servers to use.
+
+    The database's address holds its password; ``MUSTER_DATABASE_FILE`` names a file that has it instead.
 
     ``embedded_broker`` is for the broker Muster starts by itself, which knows no idempotence and is brisk to rejoin.
     ``clock_start`` and ``clock_speed`` make an exercise's services share a faster clock; both are refused in
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     kafka_password_file: Path | None = None
     kafka_mechanism: Mechanism = Mechanism.SCRAM_SHA_512
     database: str = "postgresql://muster@127.0.0.1:5432/muster"
+    database_file: Path | None = None
     namespace: Namespace = Namespace.ACTUAL
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65_535)
@@ -50,6 +53,14 @@ class Settings(BaseSettings):
     batch: int = Field(default=200, ge=1, le=5_000)
     clock_start: datetime | None = None
     clock_speed: float = Field(default=1.0, gt=0, le=10_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _database_from_its_file(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("database_file") is None:
+            return given
+        address = secret_from("MUSTER_DATABASE", given.get("database"), Path(given["database_file"]))
+        return {**given, "database": address.get_secret_value() if address else None}
 
     @property
     def idempotent_producer(self) -> bool:
@@ -75,22 +86,11 @@ class Settings(BaseSettings):
             cert=_in(world, self.kafka_cert),
             key=_in(world, self.kafka_key),
             username=self.kafka_username and self.kafka_username.replace(_NAMESPACE, world),
-            password=self._password(_in(world, self.kafka_password_file)),
+            password=secret_from("MUSTER_KAFKA_PASSWORD", self.kafka_password, _in(world, self.kafka_password_file)),
             mechanism=self.kafka_mechanism,
         )
         _ = found.tls  # what is wrong with its files is told here, where nothing has been opened yet
         return found
-
-    def _password(self, file: Path | None) -> SecretStr | None:
-        if file is None:
-            return self.kafka_password
-        if self.kafka_password is not None:
-            raise ConfigurationError("MUSTER_KAFKA_PASSWORD_FILE: MUSTER_KAFKA_PASSWORD is given too; leave one out")
-        try:
-            return SecretStr(file.read_text().rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not text"
-            raise ConfigurationError(f"MUSTER_KAFKA_PASSWORD_FILE: {file}: {reason}") from None
 
     def clock(self) -> Clock:
         """Make the process's clock; raises ValueError for a scaled one beside real incidents."""

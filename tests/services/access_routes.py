@@ -2,7 +2,8 @@
 
 ``everyone``: without signing in. ``session``: whoever is known, also a token that may only report. ``known``: whoever
 has a role. ``staff``: every role but a department's. ``member``: of the department in the path; ``department``: of
-any. ``report``: a token that may report incidents and do nothing else.
+any. ``report``: a token that may report incidents and do nothing else. Nothing: no person and no token, as a feed signs
+each of its calls.
 """
 
 TABLE = """
@@ -83,6 +84,7 @@ GET    /exercise/v1/drills/{drill_id}/report.pdf                        staff
 GET    /exercise/v1/improvements                                        staff
 POST   /exercise/v1/improvements                                        evaluator planner
 PATCH  /exercise/v1/improvements/{improvement_id}                       evaluator planner
+POST   /exercise/v1/feeds/{feed}
 GET    /exercise/v1/incidents                                           staff
 POST   /exercise/v1/incidents                                           duty_officer report
 POST   /exercise/v1/incidents/preview                                   duty_officer planner
@@ -158,6 +160,7 @@ POST   /v1/dead-letters/{letter_id}/replay                              administ
 GET    /v1/departments                                                  known
 GET    /v1/departments/{department}                                     known
 GET    /v1/departments/{department}/assignments                         staff member
+POST   /v1/feeds/{feed}
 GET    /v1/incidents                                                    staff
 POST   /v1/incidents                                                    duty_officer report
 POST   /v1/incidents/preview                                            duty_officer planner

@@ -19,6 +19,7 @@ from schemas.vocabulary import Namespace, Role
 from services.intake import http
 from services.intake.accept import Intake
 from services.platform.access.principal import Principal
+from services.platform.backlog import Backlog
 from services.platform.clock import SystemClock
 from services.platform.cursor import write_cursor
 from services.platform.outbox import Outgoing
@@ -72,6 +73,7 @@ class Api:
         self.pool = pool
         self.outbox = RecordingOutbox(pool)
         self.ready = {"broker": True}
+        self.backlog = Backlog(pool, Namespace.EXERCISE, 1_000)
         self.intake = Intake(pool, self.outbox, SystemClock(), Namespace.EXERCISE)
         self.access = NotedAccess(OFFICER, *OTHERS)
         self.app = http.make_app(self.intake, pool, lambda: self.ready, self.access)

@@ -1,6 +1,8 @@
 """Who asks and what becomes known of it: sessions, tokens, people, lock-out and the audit behind one door."""
 
 from datetime import datetime, timedelta
+from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import asyncpg
@@ -9,12 +11,14 @@ from fastapi import Request
 from services.platform.access.audit import Audit
 from services.platform.access.cookies import is_secure, read_cookie, write_cookie
 from services.platform.access.guard import SAFE, unauthorized
+from services.platform.access.limits import REFUSED
 from services.platform.access.lockout import Lockout
 from services.platform.access.oidc import Provider
 from services.platform.access.origin import check_forgery
 from services.platform.access.passwords import Passwords
 from services.platform.access.people import People
 from services.platform.access.principal import Principal
+from services.platform.access.rates import Rate
 from services.platform.access.sessions import Sessions, StaleTokenError
 from services.platform.access.settings import AccessSettings
 from services.platform.access.standing import standing_of
@@ -28,6 +32,8 @@ from services.platform.problem import ProblemError
 REFUSALS = 60
 REFUSALS_WITHIN = timedelta(minutes=1)
 """How many refusals of unknown callers go on the audit in how long; more of them are counted only."""
+TOO_FAST = "too-fast"
+"""The kind of problem that one is told of who asks more often than `AccessSettings.principal_rate`."""
 _CALLER = "muster-caller"
 _SUSPECT = "muster-suspect"
 """Where in a request's scope stands who asks, and who would be asking if the request isn't forged."""
@@ -59,6 +65,7 @@ class Access:
         self.provider = provider
         self.demo = False
         """Whether the demo's people are there, which the sign-in page then says."""
+        self._rate = Rate(self.settings.principal_rate)
         self._strangers = Trickle(REFUSALS, REFUSALS_WITHIN)
 
     def now(self) -> datetime:
@@ -85,6 +92,8 @@ class Access:
             if caller is not None and request.method not in SAFE:
                 request.scope[_SUSPECT] = caller
                 check_forgery(request, caller, self.settings.public_url)
+        if caller is not None:
+            self._check_rate(request, caller)
         request.scope[_CALLER] = caller
         standing = standing_of(request.scope)
         if standing is not None:
@@ -126,6 +135,8 @@ class Access:
 
     async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
         """Put on the audit what somebody was kept from; of strangers only so many a minute, and how many more."""
+        if problem.kind == TOO_FAST:
+            return  # one that asks too often would fill the audit too
         caller = caller or request.scope.get(_SUSPECT)
         detail: dict[str, Any] = {"why": problem.detail}
         if caller is None:
@@ -141,6 +152,18 @@ class Access:
         """Write the Set-Cookie header of a session's token."""
         secure = is_secure(request, self.settings.public_url)
         return write_cookie(token, secure=secure, lasts=self.settings.session_lifetime)
+
+    def _check_rate(self, request: Request, caller: Principal) -> None:
+        # By world too, so that what somebody does in a drill leaves the real its share.
+        wait = self._rate.take(f"{request.scope.get('root_path', '')} {caller.id}")
+        if wait:
+            REFUSED.labels("principal").inc()
+            raise ProblemError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{caller.name} asks too often; ask again after Retry-After, and then more slowly",
+                kind=TOO_FAST,
+                headers={"Retry-After": str(ceil(wait))},
+            )
 
     async def _by_token(self, authorization: str) -> Principal:
         scheme, _, text = authorization.partition(" ")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from schemas.vocabulary import Namespace
 from services.platform.access.access import Access
 from services.platform.access.errors import conflict
 from services.platform.access.passwords import one_time_password
@@ -63,6 +64,7 @@ class Administration:
         expires_at: datetime,
         *,
         by: str,
+        namespaces: Collection[str] = tuple(Namespace),
         key: str | None = None,
     ) -> tuple[Token, str]:
         """Issue a token and give the text that a program sends, which nobody can read again."""
@@ -73,10 +75,11 @@ class Administration:
             by=by,
             now=self._access.now(),
             expires_at=expires_at,
+            namespaces=namespaces,
             key=key,
         )
-        detail = {"name": name, "scopes": token.scopes, "departments": token.departments, "expires_at": expires_at}
-        await self._note("token.issue", str(token.id), **detail)
+        facts = ("name", "scopes", "departments", "namespaces", "expires_at")
+        await self._note("token.issue", str(token.id), **{fact: getattr(token, fact) for fact in facts})
         return token, text
 
     async def revoke(self, id_: UUID) -> Token:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from fastapi import Depends, Request
 
-from schemas.vocabulary import Role
+from schemas.vocabulary import Namespace, Role
 from services.platform.access.principal import Principal
 from services.platform.problem import ProblemError
 
@@ -62,19 +62,23 @@ class Allow:
         caller: Principal | None = None
         try:
             caller = await access.identify(request)
-            return self._admit(caller)
+            return self._admit(caller, getattr(request.app.state, "namespace", None))
         except ProblemError as problem:
             if request.method not in SAFE:
                 await access.refused(request, caller, problem)
             raise
 
-    def _admit(self, caller: Principal | None) -> Principal:
+    def _admit(self, caller: Principal | None, namespace: Namespace | None) -> Principal:
         if caller is None:
             raise unauthorized("sign in, or send a token as `Authorization: Bearer ...`", "not-signed-in")
         if caller.must_change and not self.pending:
             raise unauthorized(
                 "the password is a one-time one; change it first with POST /v1/session/password", CHANGE_FIRST
             )
+        if namespace is not None and namespace not in caller.namespaces and not self.pending:
+            mine = " or ".join(sorted(each.value for each in caller.namespaces))
+            detail = f"this is the {namespace.value} world, and the token is for {mine}"
+            raise ProblemError(HTTPStatus.FORBIDDEN, detail, kind="other-world")
         held = (self.roles or frozenset(Role)) & caller.roles
         if not held and not self.pending and not (self.reporting and caller.may_report):
             wanted = " or ".join(sorted(role.value for role in self.roles)) or "of anybody"

@@ -8,20 +8,20 @@ Sources: CSP Level 3, Fetch, the OWASP Secure Headers Project.
 import ipaddress
 import json
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.platform.access.guard import SAFE
+from services.platform.access.limits import Limits, Refuse
+from services.platform.access.rates import Rate
 from services.platform.access.settings import LOOPBACK, AccessSettings
 from services.platform.access.standing import Standing, begin_standing
 from services.platform.problem import MEDIA_TYPE
 
-LARGEST = 4 * 1024 * 1024
-"""Bytes of a body that are read of any request; a route may take fewer."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; media-src 'self';"
     " connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none';"
@@ -45,7 +45,7 @@ class Headers:
     """The outermost layer of whatever is served."""
 
     def __init__(self, app: ASGIApp, settings: AccessSettings) -> None:
-        self._app = app
+        self._app = Limits(app, Rate(settings.address_rate), _refusing)
         self._secure = (settings.public_url or "").startswith("https:")
         named = [settings.public_url.split("://", 1)[1]] if settings.public_url else []
         self._hosts = frozenset(_host(name) for name in (*settings.hosts, *named))
@@ -70,10 +70,10 @@ class Headers:
 
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _refuse(*refusal, scope, send_with_headers)
+            await _refuse(scope, *refusal, {}, send_with_headers)
             return
         try:
-            await self._app(scope, _bounded(receive), send_with_headers)
+            await self._app(scope, receive, send_with_headers)
         finally:
             if 200 <= status < 400 and scope["method"] not in SAFE and API in path:
                 await _note(standing, Request(scope), f"{scope['method']} {path}")
@@ -85,9 +85,6 @@ class Headers:
         if not self._is_ours(_host(hosts[0])):
             detail = "Host: isn't one of Muster's names; an operator adds it to MUSTER_HOSTS or MUSTER_PUBLIC_URL"
             return HTTPStatus.MISDIRECTED_REQUEST, detail
-        lengths = _values(scope, b"content-length")
-        if lengths and (not lengths[0].isascii() or not lengths[0].isdecimal() or int(lengths[0][:20]) > LARGEST):
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {LARGEST} bytes"
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -120,26 +117,17 @@ async def _note(standing: Standing, request: Request, deed: str) -> None:
         await standing.access.note(standing.caller, "request", deed, request=request)
 
 
-def _bounded(receive: Receive) -> Receive:
-    read = 0
-
-    async def receive_bounded() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > LARGEST:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {LARGEST} bytes")
-        return message
-
-    return receive_bounded
+def _refusing(scope: Scope) -> Refuse:
+    return partial(_refuse, scope)
 
 
-async def _refuse(status: HTTPStatus, detail: str, scope: Scope, send: Send) -> None:
+async def _refuse(scope: Scope, status: HTTPStatus, detail: str, headers: dict[str, str], send: Send) -> None:
     path = scope["path"] if scope["path"].isprintable() else "/"
     problem = {"type": "about:blank", "title": _TITLE, "status": status, "detail": detail, "instance": path}
     body = json.dumps(problem).encode()
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": int(status), "headers": [*headers, (b"connection", b"close")]})
+    given = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close", **headers}
+    pairs = [(name.lower().encode(), value.encode()) for name, value in given.items()]
+    await send({"type": "http.response.start", "status": int(status), "headers": pairs})
     await send({"type": "http.response.body", "body": body})
 
 

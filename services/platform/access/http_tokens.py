@@ -64,6 +64,7 @@ def add_tokens(app: FastAPI, access: Access) -> None:
                 given.departments,
                 given.expires_at,
                 by=caller.name,
+                namespaces=given.namespaces,
                 key=read_key(request),
             )
         response.headers["Location"] = f"/v1/tokens/{token.id}"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from schemas.vocabulary import Role
@@ -34,9 +35,12 @@ _LOCK = "SELECT pg_advisory_lock(hashtext('muster.first-run'))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtext('muster.first-run'))"
 
 
-async def open_access(database: str, *, size: int = _SIZE) -> Access:
-    """Connect as the tables' owner; settings come from the environment. Raises `MusterError` in one line."""
-    settings, oidc = read_access(), read_oidc()
+async def open_access(database: str, *, size: int = _SIZE, **given: Any) -> Access:
+    """Connect as the tables' owner; settings that aren't ``given`` come from the environment.
+
+    Raises `MusterError` in one line.
+    """
+    settings, oidc = read_access(**given), read_oidc()
     pool = await connect(database, size=size, name="muster-access")
     return Access(pool, settings, provider=None if oidc is None else Provider(oidc, pool))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from schemas.vocabulary import Role
+from schemas.vocabulary import Namespace, Role
 
 STAFF = frozenset(Role) - {Role.DEPARTMENT}
 """Roles that see every incident; a department's member sees those that its department has an order in."""
@@ -18,7 +18,7 @@ class Principal:
     ``departments`` are those it may read and answer for. ``session`` is set for a person's browser session, whose
     unsafe requests must carry ``csrf``; None for a token. ``may_report`` is for tokens that may report incidents
     without being a duty officer's. ``must_change``: the password is a one-time one, and nothing else can be done
-    before it was changed.
+    before it was changed. ``namespaces`` are the worlds that it may do anything in.
     """
 
     id: UUID
@@ -29,6 +29,7 @@ class Principal:
     csrf: str | None = None
     may_report: bool = False
     must_change: bool = False
+    namespaces: frozenset[Namespace] = frozenset(Namespace)
 
     @property
     def is_staff(self) -> bool:

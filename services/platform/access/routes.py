@@ -9,9 +9,10 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from services.platform.access.feeds import Signed
 from services.platform.access.guard import Allow, Everyone
 
-Guard = Allow | Everyone
+Guard = Allow | Everyone | Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,6 @@ def _walk(app: FastAPI, prefix: str) -> Iterator[GuardedRoute]:
 
 def _guards(dependant: Dependant) -> Iterator[Guard]:
     for part in dependant.dependencies:
-        if isinstance(part.call, Allow | Everyone):
+        if isinstance(part.call, Guard):
             yield part.call
         yield from _guards(part)

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from schemas.vocabulary import Role
+from schemas.vocabulary import Namespace, Role
 from services.platform.access.errors import conflict, invalid, unknown
 from services.platform.access.guard import unauthorized
 from services.platform.access.principal import REPORT, Principal
@@ -38,6 +38,7 @@ class Token:
     created_by: str
     created_at: datetime
     expires_at: datetime
+    namespaces: tuple[str, ...]
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
 
@@ -57,6 +58,7 @@ class Tokens:
         by: str,
         now: datetime,
         expires_at: datetime,
+        namespaces: Collection[str] = tuple(Namespace),
         key: str | None = None,
     ) -> tuple[Token, str]:
         """Issue a token and give it with the text that a program sends, which nobody can read again.
@@ -64,10 +66,11 @@ class Tokens:
         Raises `AccessError`: for scopes that don't go together, for no or too late an expiry, and for an idempotency
         key that a token was issued under before.
         """
-        _check(scopes, departments, now, expires_at)
+        _check(scopes, departments, now, expires_at, namespaces)
         id_ = uuid7()
         secret = secrets.token_urlsafe(SECRET_BYTES)
-        token = Token(id_, name, tuple(sorted(set(scopes))), tuple(sorted(set(departments))), by, now, expires_at)
+        given = [tuple(sorted(set(map(str, each)))) for each in (scopes, departments, namespaces)]
+        token = Token(id_, name, given[0], given[1], by, now, expires_at, given[2])
         try:
             await self._pool.execute(
                 statement("issue_token"),
@@ -80,6 +83,7 @@ class Tokens:
                 now,
                 expires_at,
                 key,
+                token.namespaces,
             )
         except asyncpg.UniqueViolationError:
             raise conflict(
@@ -106,6 +110,7 @@ class Tokens:
             roles=frozenset(Role(scope) for scope in row["scopes"] if scope != REPORT),
             departments=frozenset(row["departments"]),
             may_report=REPORT in row["scopes"],
+            namespaces=frozenset(Namespace(each) for each in row["namespaces"]),
         )
 
     async def list(self, *, before: UUID | None = None, at_most: int = 100) -> list[Token]:
@@ -126,12 +131,20 @@ class Tokens:
         )
 
 
-def _check(scopes: Collection[str], departments: Collection[str], now: datetime, expires_at: datetime) -> None:
+def _check(
+    scopes: Collection[str],
+    departments: Collection[str],
+    now: datetime,
+    expires_at: datetime,
+    namespaces: Collection[str],
+) -> None:
     unknown_scopes = sorted(set(scopes) - set(SCOPES))
     if unknown_scopes or not scopes:
         raise invalid(f"scopes: {', '.join(unknown_scopes) or 'there are none'}; take some of {', '.join(SCOPES)}")
     if (Role.DEPARTMENT.value in scopes) != bool(departments):
         raise invalid("departments: go with the scope department, and it with them")
+    if not namespaces or not set(namespaces) <= set(Namespace):
+        raise invalid(f"namespaces: take {' or '.join(Namespace)}, or both")
     if not now < expires_at <= now + LONGEST:
         raise invalid(f"expires_at: must be after now and within {LONGEST.days} days")
 
@@ -159,4 +172,5 @@ def _bad(why: str) -> ProblemError:
 
 def _token(row: asyncpg.Record) -> Token:
     values = dict(row)
-    return Token(**{**values, "scopes": tuple(values["scopes"]), "departments": tuple(values["departments"])})
+    lists = {name: tuple(values[name]) for name in ("scopes", "departments", "namespaces")}
+    return Token(**values | lists)

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Slug, Time
-from schemas.vocabulary import Role
+from schemas.vocabulary import Namespace, Role
 from services.platform.access.audit import AuditEntry
 from services.platform.access.passwords import LONGEST as LONGEST_PASSWORD
 from services.platform.access.people import LONGEST, Person
@@ -132,11 +132,15 @@ class PersonPage(BaseModel):
 
 
 class TokenIn(_In):
-    """A token to issue. ``scopes`` are roles, or ``report`` to report incidents and nothing else."""
+    """A token to issue. ``scopes`` are roles, or ``report`` to report incidents and nothing else.
+
+    ``namespaces``: the worlds that it may be used in, both where nothing is said.
+    """
 
     name: Name
     scopes: list[Scope] = Field(min_length=1)
     departments: list[Slug] = []
+    namespaces: list[Namespace] = Field(default=list(Namespace), min_length=1)
     expires_at: Time
 
 
@@ -147,6 +151,7 @@ class TokenView(BaseModel):
     name: str
     scopes: list[Scope]
     departments: list[str]
+    namespaces: list[Namespace]
     created_by: str
     created_at: datetime
     expires_at: datetime
