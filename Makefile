@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser screens clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser screens audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 screens: setup ## Take a picture of every page of the console, into docs/screens (Debian's chromium)
 	@$(BIN)/python -m tests.browser.screens $(ARGS)
 
+audit: setup ## Ask what is known to be bad about the locked packages (exit code 3: the service could not be asked)
+	@$(BIN)/python -m tests.supply audit
+
+sbom: setup ## Write what Muster is made of as CycloneDX, into .muster/sbom
+	@$(BIN)/python -m tests.supply sbom
+
 setup: $(SYNCED)
 
 $(SYNCED): pyproject.toml uv.lock Makefile services/console/web/package-lock.json
@@ -89,4 +95,4 @@ $(SYNCED): pyproject.toml uv.lock Makefile services/console/web/package-lock.jso
 	@touch $@
 
 clean: ## Remove what make set up; the records under .muster are kept
-	rm -rf .venv services/console/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .muster/kafka-*
+	rm -rf .venv .venv-audit services/console/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .muster/kafka-*

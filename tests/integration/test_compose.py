@@ -1,4 +1,7 @@
-"""The Compose file is true to the code: its commands, settings and health checks work, without a Docker engine."""
+"""The Compose file and the Kubernetes one are true to the code: commands, settings, health checks, what is locked down.
+
+Neither needs an engine: what they would run is run as processes, and what they forbid is read.
+"""
 
 import asyncio
 import os
@@ -18,6 +21,8 @@ import yaml
 
 from schemas.vocabulary import Namespace
 from services.cli.processes import SERVICES
+from services.platform.access.feeds import FeedSettings
+from services.platform.access.settings import AccessSettings
 from services.platform.embedded.ports import free_ports
 from services.platform.settings import STOP_WITHIN, Settings
 from tests.commands import parse
@@ -25,6 +30,14 @@ from tests.commands import parse
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 ALL: dict[str, dict[str, Any]] = COMPOSE["services"]
+KUBERNETES: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8"))[
+    "items"
+]
+PODS = {
+    (item["kind"], item["metadata"]["name"]): item["spec"]["template"]["spec"]
+    for item in KUBERNETES
+    if "template" in item.get("spec", {})
+}
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 OURS = {name: service for name, service in ALL.items() if "build" in service}
 SERVED = {name: service for name, service in OURS.items() if service["command"][:2] == ["muster", "serve"]}
@@ -85,6 +98,50 @@ def test_the_broker_and_the_database_are_the_versions_that_are_tested() -> None:
 def test_a_container_has_a_user_that_is_not_root_and_says_when_it_restarts(name: str) -> None:
     assert ALL[name]["user"].partition(":")[0] not in {"", "0", "root"}
     assert ALL[name]["restart"] == ("on-failure" if name == "prepare" else "unless-stopped")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_container_can_gain_nothing_and_ours_can_write_nowhere(name: str) -> None:
+    assert ALL[name]["cap_drop"] == ["ALL"]
+    assert ALL[name]["security_opt"] == ["no-new-privileges:true"]
+    if name in OURS:
+        assert ALL[name]["read_only"] is True
+        assert ALL[name]["tmpfs"] == ["/tmp"]  # noqa: S108 - the container's own
+
+
+@pytest.mark.parametrize("pod", PODS.values(), ids=[name for _, name in PODS])
+def test_a_pod_is_nobody_and_can_write_nowhere(pod: dict[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["terminationGracePeriodSeconds"] > STOP_WITHIN.total_seconds()
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["memory"]
+    writable = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    mounted = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert [mounted[name]["mountPath"] for name in writable] == ["/tmp"]  # noqa: S108 - the container's own
+    assert all(mount.get("readOnly") for name, mount in mounted.items() if name not in writable)
+
+
+def test_kubernetes_runs_what_compose_does_and_is_told_real_settings() -> None:
+    compose = {tuple(word for part in commands(service) for word in part) for service in OURS.values()}
+    found = {tuple(word for part in commands(pod["containers"][0]) for word in part) for pod in PODS.values()}
+    assert found == compose
+    told = next(item["data"] for item in KUBERNETES if item["kind"] == "ConfigMap")
+    models = (Settings, AccessSettings, FeedSettings)
+    assert told.keys() <= {f"MUSTER_{field.upper()}" for model in models for field in model.model_fields}
+    files = [value for key, value in told.items() if key.endswith("_FILE")]
+    assert len(files) == 3
+    assert all(file.startswith("/run/secrets/muster/") for file in files)
+    assert not [key for key in told if key.endswith(("PASSWORD", "SECRET", "DATABASE", "FEEDS"))], "secrets are files"
+    (image,) = {pod["containers"][0]["image"] for pod in PODS.values()}
+    assert {image} == {service["image"] for service in OURS.values()}
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "prepare"])
