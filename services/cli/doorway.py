@@ -1,6 +1,7 @@
 """Access as a process is given it: opened, with somebody who may sign in, and a word about that on stderr."""
 
 import getpass
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,9 @@ async def open_door(
 ) -> Access:
     """Open access to a database that is up to date, and see that somebody may sign in.
 
-    On the first start of all an administrator is added whose one-time password is printed, this once; with ``demo``,
-    for the embedded database only, ready-made people for every role instead.
+    On the first start of all an administrator is added whose one-time password is told to the person at the terminal,
+    this once; where nobody sits there it would be told to a log, and it is said instead how to add one. With ``demo``,
+    for the embedded database only, ready-made people for every role are there.
     """
     access = await open_access(database, tls_cert=tls_cert, tls_key=tls_key)
     if demo:
@@ -41,6 +43,12 @@ async def open_door(
                 soft_wrap=True,
                 markup=False,
             )
+    if not sys.stderr.isatty():
+        if not await access.people.list(at_most=1):
+            aside.print(
+                f"Nobody can sign in yet: run `muster user add {FIRST_LOGIN} --role administrator`.", soft_wrap=True
+            )
+        return access
     password = await first_run(access)
     if password is not None:
         aside.print(
