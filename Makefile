@@ -66,7 +66,7 @@ kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until 
 	@$(BIN)/python -m services.platform.embedded.apache --brokers $(BROKERS) --base-port 19092
 
 test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), and the long ones
-	@$(BIN)/pytest -m "kafka or long" $(ARGS)
+	@$(BIN)/pytest -m "kafka or long" $(PARALLEL) $(ARGS)
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)

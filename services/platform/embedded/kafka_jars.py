@@ -1,5 +1,7 @@
 """The Java archives of Apache Kafka: fetched from Maven Central by pinned coordinates, checked against a list."""
 
+import asyncio
+import fcntl
 import hashlib
 import os
 import re
@@ -43,7 +45,13 @@ async def fetch_jars(*, deploy: Path = DEPLOY, cache: Path = CACHE) -> Path:
     if _is_current(target, deploy):
         verify(target, deploy / DIGESTS)  # a tenth of a second, and nobody has to trust the cache
         return target
-    with tempfile.TemporaryDirectory(prefix=".kafka-", dir=target.parent) as scratch:
+    with (
+        (target.parent / ".kafka.lock").open("w") as lock,
+        tempfile.TemporaryDirectory(prefix=".kafka-", dir=target.parent) as scratch,
+    ):
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)  # somebody else may be fetching them
+        if _is_current(target, deploy):
+            return target
         fresh = Path(scratch) / "jars"
         await _run_maven(deploy / "pom.xml", fresh)
         verify(fresh, deploy / DIGESTS)
