@@ -29,6 +29,8 @@ POLL_WITHIN = 60.0
 """Seconds within which every consumer must have polled for its process to count as alive."""
 REWIND_FOR = 60.0
 """Seconds after a loss of the broker's data in which new shares are read from their beginning."""
+RETRY_AFTER = 1.0
+"""Seconds before records are handed again to a handler that failed in a way nobody foresaw."""
 MAX_POLL_INTERVAL_MS = 300_000
 FETCH_BYTES = 4 * 1024 * 1024
 
@@ -148,6 +150,7 @@ class Consumer:
         listener.consumer_of = subscriber
         self._handle = handle
         self._expected = expected
+        self._is_mending = False
         subscriber(self._take, parser=self._parse, decoder=self._decode)
 
     async def _parse(self, records: "tuple[ConsumerRecord[Any, Any], ...]") -> KafkaMessage:
@@ -160,7 +163,7 @@ class Consumer:
 
     async def _take(self, records: "list[ConsumerRecord[Any, Any]]") -> None:
         consumer = self._subscriber.consumer
-        await self._handle([read_record(record, self._expected) for record in records])
+        await self._handle_for_sure([read_record(record, self._expected) for record in records])
         done: dict[TopicPartition, int] = {}
         for record in records:
             done[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -169,6 +172,31 @@ class Consumer:
         except KafkaError as error:
             # Not ours any more, or not reachable: the records come again to whoever reads on, and the inbox knows them.
             _log.info("offsets not committed", error=repr(error), topics=sorted({r.topic for r in records}))
+
+    async def _handle_for_sure(self, records: Sequence[Record]) -> None:
+        """Have the records handled; one that raises gets them again, or the next batch's commit would pass them by."""
+        while True:
+            try:
+                return await self._handle(records)
+            except Exception:  # noqa: BLE001 - whatever it is, what was not handled must not be committed
+                _log.exception("records not taken; trying again", records=len(records))
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def mend(self) -> None:
+        """Join the group anew where aiokafka has given up: an error it didn't foresee ends its work there for good.
+
+        Raises `KafkaError` when the broker can't be reached; call again.
+        """
+        if self._is_left() or self._is_mending:
+            self._is_mending = True
+            _log.warning("left the group by an error; joining again", group=self._subscriber.group_id)
+            await self._subscriber.stop()
+            await self._subscriber.start()
+            self._is_mending = False
+
+    def _is_left(self) -> bool:
+        coordination = getattr(getattr(self._subscriber.consumer, "_coordinator", None), "_coordination_task", None)
+        return coordination is not None and coordination.done()
 
     async def rewind(self) -> None:
         """Read everything the broker has from its beginning: it has lost its data, and old positions mislead.
@@ -182,9 +210,9 @@ class Consumer:
             await consumer.seek_to_beginning(*consumer.assignment())
 
     def is_alive(self) -> bool:
-        """Say whether each partition that this process reads was polled lately."""
+        """Say whether this process is in its group, and has polled each partition that it reads lately."""
         consumer = self._subscriber.consumer
-        if consumer is None:
+        if consumer is None or self._is_left():
             return False
         polled = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
         return all(at is None or at < 0 or time() - at / 1000 < POLL_WITHIN for at in polled)

@@ -16,15 +16,22 @@ else:  # the classes can't be subscripted at run time
     Connection = asyncpg.Connection
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for one connection."""
+IDLE_IN_TRANSACTION = "15s"
+"""How long the server keeps a transaction, and its locks, for a client that says nothing.
+
+A process that was stopped, or whose host has gone, would otherwise hold up its incidents until TCP gives up, in hours.
+"""
 
 TRANSIENT = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says whose server died in the middle of an answer
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     # While a lost database is put back it isn't there, lets nobody in, or is still empty.
     asyncpg.InvalidCatalogNameError,
@@ -48,7 +55,13 @@ async def connect(dsn: str, *, size: int = 8, name: str = "muster", namespace: N
             max_size=size,
             timeout=CONNECT_TIMEOUT,
             command_timeout=60,
-            server_settings={"application_name": name, "timezone": "UTC", "jit": "off", **role},
+            server_settings={
+                "application_name": name,
+                "timezone": "UTC",
+                "jit": "off",
+                "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+                **role,
+            },
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         where = dsn.rsplit("@", 1)[-1]

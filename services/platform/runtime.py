@@ -30,6 +30,9 @@ from services.platform.published import CompileDirectory, CompilePlan, Published
 from services.platform.settings import STOP_WITHIN, Settings
 from services.platform.worker import Admit, Worker
 
+MEND_EVERY = 1.0
+"""Seconds between looks at whether a consumer has dropped out of its group by an error."""
+
 _log = get_logger(__name__)
 
 
@@ -64,6 +67,7 @@ class Runtime:
             playbook.follow,
             self.outbox.sweep_for_ever,
             self.watch.watch,
+            self._mend,
         ]
         if self.namespace is Namespace.EXERCISE:
             self._background.append(lambda: self.precedence.watch(pool))
@@ -181,8 +185,14 @@ class Runtime:
         for consumer in self._consumers:
             await consumer.rewind()
 
+    async def _mend(self) -> None:
+        while True:
+            await asyncio.sleep(MEND_EVERY)
+            for consumer in self._consumers:
+                await consumer.mend()
+
     def is_alive(self) -> bool:
-        """Say whether every consumer has polled lately."""
+        """Say whether every consumer is in its group and has polled lately."""
         return all(consumer.is_alive() for consumer in self._consumers)
 
     def is_ready(self) -> dict[str, bool]:

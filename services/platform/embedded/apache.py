@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -44,6 +44,8 @@ class ApacheKafka:
 
     With `users` (passwords by name) only they get in, over TLS, and may do what the cluster's access control lists
     allow: see `user`. They are made with a node's data; another user needs new data.
+
+    `more` gives further properties of a node, by its number and its ports, such as listeners of their own.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ApacheKafka:
         base_port: int | None = None,
         cache: Path = CACHE,
         users: Mapping[str, SecretStr] | None = None,
+        more: Callable[[int, Ports], Mapping[str, object]] | None = None,
     ) -> None:
         if brokers < 1:
             raise EmbeddedError(f"{brokers} brokers make no cluster: ask for 1 or more")
@@ -61,6 +64,7 @@ class ApacheKafka:
         self.brokers = brokers
         self._base_port = base_port
         self._cache = cache
+        self._more = more
         self._lock = FolderLock(self.data_dir)
         self._ports: list[Ports] = []
         self._nodes: dict[int, ChildProcess] = {}
@@ -167,7 +171,9 @@ class ApacheKafka:
         folder = self._folder(node)
         folder.mkdir(exist_ok=True)
         properties = folder / "server.properties"
-        more = None if self.secured is None else self.secured.properties(self._ports[node - 1])
+        ports = self._ports[node - 1]
+        more = {} if self.secured is None else dict(self.secured.properties(ports))
+        more |= {} if self._more is None else self._more(node, ports)
         private(properties, server_properties(node, self._ports, folder / "data", more))
         log4j = folder / "log4j2.xml"
         log4j.write_text(log4j_configuration(folder))
