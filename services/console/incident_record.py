@@ -139,7 +139,7 @@ async def read_timeline(
     pool: Pool, namespace: Namespace, incident_id: UUID, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> TimelinePage:
     """Read one page."""
-    at, seq = _place(cursor, _number)
+    seq = None if cursor is None else _number(read_cursor(cursor, 1)[0])
     rows = await pool.fetch(
         statement("timeline_page"),
         incident_id,
@@ -149,12 +149,11 @@ async def read_timeline(
         wanted.attention,
         wanted.text or None,
         wanted.until,
-        at,
         seq,
         limit + 1,
     )
     last = rows[limit - 1] if len(rows) > limit else None
-    following = None if last is None else write_cursor(last["recorded_at"].isoformat(), str(last["seq"]))
+    following = None if last is None else write_cursor(str(last["seq"]))
     return TimelinePage(items=[entry_of(row) for row in rows[:limit]], next=following)
 
 
@@ -171,10 +170,9 @@ async def read_whole_timeline(
 
 
 def _number(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 1 << 63:
-        raise ValueError("not a number of the database's")
-    return number
+    if not (text.isascii() and text.isdigit()) or int(text) >= 1 << 63:
+        raise bad_cursor()
+    return int(text)
 
 
 def _place(cursor: str | None, kind: Callable[[str], Place]) -> tuple[datetime | None, Place | None]:

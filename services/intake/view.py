@@ -33,8 +33,7 @@ _WAITING = (
     " ORDER BY received_at LIMIT 1"
 )
 _TIMELINE = (
-    "SELECT * FROM (SELECT * FROM timeline WHERE incident_id = $1 ORDER BY recorded_at DESC, entry_id DESC LIMIT $2)"
-    " AS newest ORDER BY recorded_at, entry_id"
+    "SELECT * FROM (SELECT * FROM timeline WHERE incident_id = $1 ORDER BY seq DESC LIMIT $2) AS newest ORDER BY seq"
 )
 
 

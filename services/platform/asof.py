@@ -67,7 +67,7 @@ async def load_as_of(connection: Connection, incident_id: UUID, at: datetime) ->
         raise ValueError("at must carry its offset")
     now = (await load(connection, [incident_id])).get(incident_id)
     found = await connection.fetch(
-        "SELECT * FROM timeline WHERE incident_id = $1 AND recorded_at <= $2 ORDER BY recorded_at, seq",
+        "SELECT * FROM timeline WHERE incident_id = $1 AND recorded_at <= $2 ORDER BY seq",
         incident_id,
         at,
     )

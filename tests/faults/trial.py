@@ -167,7 +167,7 @@ async def _read_record(database: str, ops: list[Op]) -> Record:
             decided = await connection.fetch("SELECT * FROM inbox WHERE incident_id = ANY ($1)", incidents)
             held = await connection.fetch("SELECT * FROM assignments WHERE incident_id = ANY ($1)", incidents)
             entered = await connection.fetch(
-                "SELECT * FROM timeline WHERE incident_id = ANY ($1) ORDER BY recorded_at, seq", incidents
+                "SELECT * FROM timeline WHERE incident_id = ANY ($1) ORDER BY seq", incidents
             )
     finally:
         await connection.close()

@@ -88,7 +88,10 @@ async def console(pool: Pool) -> AsyncIterator[Console]:
 
 
 async def test_the_timeline_comes_newest_first_page_by_page(console: Console) -> None:
+    """Also where another service's clock was behind: what was decided later is shown later."""
     await console.world.wait(3 * MINUTE)
+    console.world.clock.time -= 10 * MINUTE
+    await console.world.command(order.Inform, console.id, reason="Stay upwind of it")
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
@@ -97,7 +100,7 @@ async def test_the_timeline_comes_newest_first_page_by_page(console: Console) ->
         if (cursor := page["next"]) is None:
             break
         assert len(page["items"]) == 7
-    recorded = await console.world.pool.fetch("SELECT entry_id FROM timeline ORDER BY recorded_at DESC, seq DESC")
+    recorded = await console.world.pool.fetch("SELECT entry_id FROM timeline ORDER BY seq DESC")
     assert [each["entry_id"] for each in found] == [str(row[0]) for row in recorded]
 
 
@@ -130,7 +133,7 @@ async def test_the_timeline_is_narrowed_by_kind_department_text_attention_and_mo
     "query",
     [
         {"cursor": "gibberish"},
-        {"cursor": write_cursor("2026-06-01T08:00Z", str(1 << 63))},
+        {"cursor": write_cursor(str(1 << 63))},
         {"entry": "party"},
         {"limit": 0},
         {"q": "\0"},

@@ -1,4 +1,5 @@
 -- timeline_page: gives a page of one incident's timeline, newest first, narrowed to what was asked for.
+-- In the order in which it was decided: the clocks that recorded it need not have agreed.
 SELECT * FROM timeline
 WHERE incident_id = $1 AND status = ANY ($2::text[])
     AND (cardinality($3::text[]) = 0 OR entry = ANY ($3))
@@ -7,5 +8,5 @@ WHERE incident_id = $1 AND status = ANY ($2::text[])
     AND ($6::text IS NULL
         OR strpos(lower(concat_ws(' ', entry, department, by, reason, detail::text)), lower($6)) > 0)
     AND ($7::timestamptz IS NULL OR recorded_at <= $7)
-    AND ($8::timestamptz IS NULL OR (recorded_at, seq) < ($8, $9::bigint))
-ORDER BY recorded_at DESC, seq DESC LIMIT $10
+    AND ($8::bigint IS NULL OR seq < $8)
+ORDER BY seq DESC LIMIT $9
