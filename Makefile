@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka test-browser screens audit sbom clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka faults test-browser screens audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until 
 
 test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), and the long ones
 	@$(BIN)/pytest -m "kafka or long" $(PARALLEL) $(ARGS)
+
+faults: setup ## Do everything that can go wrong to live services and judge what came of it; ARGS="--subset", "--mutations"
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)

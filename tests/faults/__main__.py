@@ -12,7 +12,9 @@ from json import dumps
 from pathlib import Path
 
 from services.cli.output import aside, console, print_table
+from services.platform.invariants import check_invariants
 from services.platform.logs import configure_logging
+from services.platform.postgres import connect
 from tests.faults.mutations import MUTATIONS, Mutation
 from tests.faults.nemesis import FAULTS, Fault
 from tests.faults.trial import Row, staged
@@ -55,8 +57,10 @@ def tell(message: str) -> None:
     aside.print(time.strftime("%H:%M:%S"), message, soft_wrap=True, markup=False)
 
 
-async def try_faults(world: World, faults: Sequence[Fault], seed: int, rate: float, until: float) -> list[Row]:
-    """Do one fault after another to the same world, until the time is over."""
+async def try_faults(
+    world: World, faults: Sequence[Fault], seed: int, rate: float, until: float
+) -> tuple[list[Row], int]:
+    """Do one fault after another to the same world, until the time is over; gives rows and broken invariants."""
     rows: list[Row] = []
     async with staged(world, rate, "faults") as stage:
         for fault in faults:
@@ -73,7 +77,22 @@ async def try_faults(world: World, faults: Sequence[Fault], seed: int, rate: flo
             for finding in row.findings[:5]:
                 tell(f"  {finding.kind.value}: incident {finding.incident}: {finding.text}")
             await world.until_ready()
-    return rows
+        broken = await doctor(world.database)
+    return rows, broken
+
+
+async def doctor(database: str) -> int:
+    """Let the record's own invariants be checked as well; returns how many are broken."""
+    pool = await connect(database, size=1)
+    try:
+        found = await check_invariants(pool)
+    finally:
+        await pool.close()
+    for finding in found:
+        if finding.broken:
+            tell(f"doctor: {finding.name}: {finding.broken} of {finding.looked_at}, such as {finding.examples}")
+    tell(f"doctor: {len(found)} invariants over {sum(each.looked_at for each in found)} rows")
+    return sum(finding.broken > 0 for finding in found)
 
 
 async def try_mutations(
@@ -105,14 +124,14 @@ async def run(options: argparse.Namespace) -> int:
             if options.mutations:
                 found = await try_mutations(world, MUTATIONS, options.seed, options.rate)
                 return tell_mutations(found, as_json=options.json)
-            rows = await try_faults(world, chosen, options.seed, options.rate, until)
+            rows, broken = await try_faults(world, chosen, options.seed, options.rate, until)
         finally:
             await world.stop()
     if options.json:
         console.print_json(dumps([{**asdict(row), "sound": row.sound} for row in rows]))
     else:
         print_table(f"Faults, seed {options.seed}", COLUMNS, map(cells, rows))
-    return 0 if rows and all(row.sound for row in rows) else 1
+    return 0 if rows and not broken and all(row.sound for row in rows) else 1
 
 
 def tell_mutations(found: Sequence[tuple[Mutation, Row]], *, as_json: bool) -> int:

@@ -1,7 +1,6 @@
-"""Nothing is lost and nothing happens twice while processes die and the broker forgets."""
+"""Nothing is lost and nothing happens twice while the embedded broker forgets; `tests.faults` is about Apache Kafka."""
 
 import asyncio
-import random
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.postgres import Pool
 from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, reporting_token, unsettled
@@ -50,55 +48,6 @@ async def doctor(database: str) -> str:
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
     return out.decode()
-
-
-async def kill_in_turn(fleet: Fleet, *, every: float, seed: int) -> int:
-    """Kill one copy of each service in turn and start it again, until cancelled."""
-    chance = random.Random(seed)
-    kills = 0
-    try:
-        while True:
-            services = sorted({service for service, _ in fleet.members})
-            chance.shuffle(services)
-            for service in services:
-                member = (service, chance.randrange(2))
-                await asyncio.sleep(every)
-                await fleet.kill(member)
-                kills += 1
-                await fleet.start(member)
-    except asyncio.CancelledError:
-        return kills
-
-
-@pytest.mark.kafka
-async def test_killed_copies_lose_nothing_on_apache_kafka(
-    books: "asyncpg.Connection[asyncpg.Record]", database: str, tmp_path: Path
-) -> None:
-    """2,000 incidents over three brokers while a copy of each service is killed with -9 every few seconds."""
-    cluster = ApacheKafka(tmp_path / "kafka", brokers=3)
-    kafka = await cluster.start()
-    fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_REPLICATION="3")
-    reporters, departments = (
-        Reporters(fleet.intakes, await reporting_token(database)),
-        Departments(kafka, idempotent=True),
-    )
-    try:
-        await fleet.start_all()
-        async with departments.listening():
-            killer = asyncio.create_task(kill_in_turn(fleet, every=3, seed=7))
-            await reporters.report(2_000, per_second=25)
-            killer.cancel()
-            kills = await killer
-            await come_to_rest(books, reporters)
-        assert len(reporters.taken) == 2_000
-        assert kills >= 8
-        findings = await audit(books, reporters, departments)
-        assert not findings, findings[:10]
-        print(await doctor(database))
-        assert await fleet.stop_all() < STOP_WITHIN
-    finally:
-        await fleet.stop_all()
-        await cluster.stop()
 
 
 @pytest.mark.parametrize("incidents", [200, pytest.param(2_000, marks=pytest.mark.long, id="2000")])
