@@ -51,6 +51,9 @@ MUTATIONS = (
     Mutation("outbox sweeper", _fault(kill_all)),
     Mutation("commit after effect", _fault(kill_in_hand)),
     Mutation("timer lease", _fault(slow_database)),
-    Mutation("broker watch", Fault("forget brokers", "brokers lose all data", forget_brokers, loses_topics=True)),
+    Mutation(
+        "broker watch",
+        Fault("forget brokers", "brokers lose all data", forget_brokers, loses_topics=True, retells=True),
+    ),
 )
 """The first has nothing taken out: what is found in the others is not the fault's own doing."""

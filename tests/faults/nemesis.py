@@ -31,7 +31,11 @@ Deed = Callable[[World, Random], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row of the table. ``steps_clock`` says that timers fire early or late, as they must with a wrong clock."""
+    """One row of the table.
+
+    ``steps_clock``: timers fire early or late, as they must with a wrong clock. ``loses_topics``: what the brokers had
+    confirmed is gone. ``retells``: so departments say some answers again, later than they first did.
+    """
 
     name: str
     what: str
@@ -39,6 +43,7 @@ class Fault:
     subset: bool = False
     steps_clock: bool = False
     loses_topics: bool = False
+    retells: bool = False
     needs_disk: bool = False
 
 
@@ -135,6 +140,19 @@ async def kill_database(world: World, chance: Random) -> None:
     world.postgres.kill()
     await asyncio.sleep(chance.uniform(2, 4))
     await world.postgres.start()
+
+
+async def lose_database(world: World, chance: Random) -> None:
+    """Take a backup under load, drop the database later, and restore it with what the broker has since."""
+    backup = world.folder / f"backup-{chance.randrange(1_000_000)}"
+    await world.muster("backup", str(backup))
+    await asyncio.sleep(chance.uniform(4, 8))
+    server = await asyncpg.connect(world.dsn)
+    try:
+        await server.execute(f"DROP DATABASE {world.database.rsplit('/', 1)[1]} WITH (FORCE)")
+    finally:
+        await server.close()
+    await world.muster("restore", str(backup))
 
 
 async def cut_connections(world: World, chance: Random) -> None:
@@ -285,9 +303,16 @@ FAULTS = (
         "all three wiped, an empty cluster in their place",
         forget_brokers,
         loses_topics=True,
+        retells=True,
         subset=True,
     ),
     Fault("kill the database", "kill -9 of PostgreSQL, started again", kill_database, subset=True),
+    Fault(
+        "lose the database",
+        "backed up under load, dropped later, restored with what the broker has since",
+        lose_database,
+        retells=True,
+    ),
     Fault("cut connections", "pg_terminate_backend of every connection, 8 times", cut_connections),
     Fault("slow network", f"{SLOW * 1000:.0f} ms each way between a host and everything", slow_network),
     Fault("partition: brokers", f"a host can't reach the brokers for {PAUSED:.0f} s", part_from_brokers),

@@ -93,9 +93,7 @@ class Stage:
         await self._rest(mark, within)
         ops = self.history.since(mark)
         record = await _read_record(self.world.database, ops)
-        expected = replace(
-            PLAN, retold=fault.loses_topics, reminded=frozenset() if fault.steps_clock else PLAN.reminded
-        )
+        expected = replace(PLAN, retold=fault.retells, reminded=frozenset() if fault.steps_clock else PLAN.reminded)
         findings = check(ops, record, expected)
         save(ops, record, self.world.folder / f"history-{fault.name.replace(' ', '-').replace(':', '')}.jsonl")
         return _row(fault, self.reporters.rate, seconds, ops, findings, recovery(ops, PLAN, ended))

@@ -23,7 +23,7 @@ from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.kafka_config import Ports
 from services.platform.embedded.ports import free_ports
 from services.platform.embedded.postgres import EmbeddedPostgres
-from services.platform.embedded.process import ChildProcess
+from services.platform.embedded.process import ChildProcess, last_words, run_to_end
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
 from services.platform.published import publish
@@ -199,6 +199,15 @@ class World:
     def log(self, member: Member) -> str:
         """Read the end of a copy's log."""
         return (self.folder / f"{member[0]}-{member[1]}.log").read_text(errors="replace")[-2_000:]
+
+    async def muster(self, *arguments: str) -> None:
+        """Run an operator's command; raises RuntimeError with its last words when it fails."""
+        told = {"MUSTER_KAFKA": self.kafka.bootstrap, "MUSTER_DATABASE": self.database}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+        command = [sys.executable, "-m", "services.cli", *arguments]
+        code, said = await run_to_end(command, cwd=REPO, env={**kept, **told})
+        if code:
+            raise RuntimeError(f"muster {arguments[0]}: {last_words(said)}")
 
     async def busiest_node(self) -> int:
         """Find the broker that leads the most partitions."""
