@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import ceil
 
-import asyncpg
 from prometheus_client import Gauge
 
 from schemas.vocabulary import MessageType, Namespace, Severity
@@ -51,7 +50,7 @@ class Backlog:
         """Look again and again, until cancelled."""
         while True:
             # While the database is away nothing is taken in, and what was seen last is as good as anything.
-            with suppress(asyncpg.PostgresError, *TRANSIENT):
+            with suppress(*TRANSIENT):
                 await self.look()
             await asyncio.sleep(LOOK_EVERY)
 
