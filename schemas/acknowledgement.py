@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Id, Message, Slug, Time
+from schemas.base import PERSONAL_DATA, Id, Message, Slug, Time
 from schemas.vocabulary import Answer, Status
 
 Note = Annotated[str, Field(max_length=4_000)]
@@ -25,10 +25,10 @@ class Acknowledgement(Message):
     department: Slug
     answer: Answer
     answered_at: Time
-    by: Annotated[str, Field(max_length=200)] | None = None
-    note: Note | None = None
-    reason: Note | None = None
-    read_back: Note | None = None
+    by: Annotated[Annotated[str, Field(max_length=200)] | None, PERSONAL_DATA] = None
+    note: Annotated[Note | None, PERSONAL_DATA] = None
+    reason: Annotated[Note | None, PERSONAL_DATA] = None
+    read_back: Annotated[Note | None, PERSONAL_DATA] = None
     delegate_to: Slug | None = None
 
     @model_validator(mode="after")

@@ -1,8 +1,10 @@
 """What a department is told: an order, and every later word about the same order."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from schemas.base import Id, Message, Slug, Text, Time
+from schemas.base import PERSONAL_DATA, Id, Message, Slug, Text, Time
 from schemas.vocabulary import AssignmentState, Notice, Severity, Status
 
 
@@ -18,8 +20,8 @@ class IncidentSummary(Message):
     """What the department needs to know of the incident, as last reported."""
 
     event: str | None = None
-    headline: str | None = None
-    description: str | None = None
+    headline: Annotated[str | None, PERSONAL_DATA] = None
+    description: Annotated[str | None, PERSONAL_DATA] = None
     severity: Severity
     areas: tuple[str, ...] = ()
     occurred_at: Time | None = None
@@ -55,5 +57,5 @@ class Assignment(Message):
     incident: IncidentSummary
     issued_at: Time
     addressed_to: str | None = None
-    reason: str | None = None
+    reason: Annotated[str | None, PERSONAL_DATA] = None
     parent_id: Id | None = None

@@ -71,6 +71,20 @@ Duration = Annotated[
 """A span of time, written ``1h30m``; resolution one second."""
 
 
+PERSONAL_KEYS = "x-personal"
+PERSONAL_DATA = Field(json_schema_extra={PERSONAL_KEYS: True})
+"""Marks a field that names a person or may hold what somebody said: what is exported and erased for them."""
+
+
+def personal_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """Name the fields of a model that are marked as personal throughout."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(PERSONAL_KEYS) is True
+    )
+
+
 class Message(BaseModel):
     """A thing said on the wire: frozen; fields this version doesn't know are kept and passed on."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
-from schemas.base import Duration, Id, Message, Slug, Text, Time
+from schemas.base import PERSONAL_DATA, Duration, Id, Message, Slug, Text, Time
 from schemas.vocabulary import Status
 
 Reason = Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -36,8 +36,8 @@ class CommandBase(Message):
 
     incident_id: Id
     status: Status
-    by: Annotated[str, Field(min_length=1, max_length=200)]
-    reason: Reason
+    by: Annotated[str, Field(min_length=1, max_length=200), PERSONAL_DATA]
+    reason: Annotated[Reason, PERSONAL_DATA]
     decided_at: Time
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Id, Message, Time
+from schemas.base import PERSONAL_DATA, Id, Message, Time
 from schemas.vocabulary import Category, Certainty, MessageType, Severity, Status, Urgency
 
 MAX_TEXT = 20_000
@@ -50,9 +50,9 @@ class IncidentReport(Message):
     urgency: Urgency = Urgency.UNKNOWN
     severity: Severity = Severity.UNKNOWN
     certainty: Certainty = Certainty.UNKNOWN
-    headline: LongText | None = None
-    description: LongText | None = None
-    instruction: LongText | None = None
+    headline: Annotated[LongText | None, PERSONAL_DATA] = None
+    description: Annotated[LongText | None, PERSONAL_DATA] = None
+    instruction: Annotated[LongText | None, PERSONAL_DATA] = None
     areas: tuple[Area, ...] = ()
     event_codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     parameters: dict[str, str | float] = Field(default_factory=dict)
@@ -60,6 +60,6 @@ class IncidentReport(Message):
     occurred_at: Time | None = None
     expires_at: Time | None = None
     reported_at: Time
-    reported_by: ShortText
+    reported_by: Annotated[ShortText, PERSONAL_DATA]
     alert: AlertIdentity | None = None
     references: tuple[AlertIdentity, ...] = ()

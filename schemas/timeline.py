@@ -1,11 +1,11 @@
 """The append-only record of everything in an incident."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.base import Id, Message, Time
+from schemas.base import PERSONAL_DATA, PERSONAL_KEYS, Id, Message, Time, personal_fields
 from schemas.vocabulary import Status
 
 
@@ -53,10 +53,19 @@ class Entry(StrEnum):
     COMMAND_REFUSED = "command_refused"
 
 
+PERSONAL_DETAIL = frozenset({"said", "note", "read_back", "owner", "headline"})
+"""What of an entry's ``detail`` a person said, or names one."""
+
+Hex = Annotated[str, Field(pattern="^[0-9a-f]+$")]
+
+
 class TimelineEntry(Message):
     """One fact of an incident. ``attention`` marks what a duty officer must see at once.
 
     Three times: when it occurred, when the broker had the message that told of it, when it was recorded.
+
+    ``number`` is the entry's place in its incident's chain and ``hash`` its link in it, made with ``salt``; see
+    `services.platform.chain`. ``withheld`` is the digest of what was erased from it.
     """
 
     entry_id: Id
@@ -67,9 +76,17 @@ class TimelineEntry(Message):
     assignment_id: Id | None = None
     department: str | None = None
     attention: bool = False
-    by: str | None = None
-    reason: str | None = None
-    detail: dict[str, Any] = Field(default_factory=dict)
+    by: Annotated[str | None, PERSONAL_DATA] = None
+    reason: Annotated[str | None, PERSONAL_DATA] = None
+    detail: dict[str, Any] = Field(default_factory=dict, json_schema_extra={PERSONAL_KEYS: [*sorted(PERSONAL_DETAIL)]})
     occurred_at: Time
     broker_at: Time | None = None
     recorded_at: Time
+    number: int | None = None
+    salt: Hex | None = None
+    hash: Hex | None = None
+    withheld: Hex | None = None
+
+
+PERSONAL = personal_fields(TimelineEntry)
+"""Fields of an entry that name a person or hold what one said."""

@@ -46,9 +46,7 @@ async def backup(
     try:
         with _progress() as progress:
             manifest = await take_backup(pool, configured.database, folder, progress)
-        await _note(
-            pool, "backup.take", str(folder.absolute()), taken_at=manifest.taken_at, sha256=manifest.file.sha256
-        )
+        await note(pool, "backup.take", str(folder.absolute()), taken_at=manifest.taken_at, sha256=manifest.file.sha256)
     finally:
         await pool.close()
     if as_json:
@@ -86,7 +84,7 @@ async def restore(
         async def finish(pool: Pool) -> None:
             if with_catch_up:
                 caught.update(await _catch_up(configured, pool, progress))
-            await _note(pool, "backup.restore", str(folder.absolute()), caught_up=with_catch_up)
+            await note(pool, "backup.restore", str(folder.absolute()), caught_up=with_catch_up)
 
         restored = await restore_record(configured.database, folder, progress, replace=replace, finish=finish)
     if as_json:
@@ -123,7 +121,7 @@ async def catch_up(as_json: JsonFlag = False) -> None:
         with _progress() as progress:
             caught = await _catch_up(configured, pool, progress)
         await pool.execute("DELETE FROM epochs")
-        await _note(pool, "backup.catch-up", None, decided={str(who): each.decided for who, each in caught.items()})
+        await note(pool, "backup.catch-up", None, decided={str(who): each.decided for who, each in caught.items()})
     finally:
         await pool.close()
     if as_json:
@@ -168,7 +166,8 @@ def _tell(caught: dict[Namespace, CaughtUp]) -> None:
         )
 
 
-async def _note(pool: Pool, action: str, target: str | None, **detail: object) -> None:
+async def note(pool: Pool, action: str, target: str | None, **detail: object) -> None:
+    """Put on the audit what was done at the command line."""
     now = SystemClock().now()
     await Audit(pool).note(now, action, by=operator(), target=target, detail={**detail, "how": "command line"})
 

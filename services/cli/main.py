@@ -26,6 +26,8 @@ GROUPS = {
     "department": "services.cli.department",
     "drill": "services.cli.drill",
     "dead-letters": "services.cli.dead_letters",
+    "person": "services.cli.person",
+    "retention": "services.cli.retention",
     "user": "services.cli.user",
     "token": "services.cli.token",
 }

@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import asyncpg
+from pydantic import ValidationError
 
+from schemas.timeline import TimelineEntry
 from services.drills.bundle import GROWING, TABLES, Bundle
 from services.drills.export import OVER, read_bundle
 from services.drills.record import DrillError
+from services.platform.chain import chain_columns, new_salt, seal
 from services.platform.postgres import Connection, Pool
 
 EXERCISE = "Exercise"
@@ -73,10 +76,32 @@ async def _write(connection: Connection, bundle: Bundle, rows: Rows) -> Imported
         given = rows[table]
         if table == "drills":
             given = [{**row, **marks} for row in given]
+        if table == "timeline":
+            await _begin_chains(connection, given := _in_chains(bundle, given))
         if table in _SHARED:
             given = [{**row, "published_at": marks["imported_at"]} for row in given]
         added += await _insert(connection, bundle, table, given)
     return Imported(bundle.drill_id, not known, added)
+
+
+def _in_chains(bundle: Bundle, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the entries chains here: those they were in before stay where they come from."""
+    try:
+        entries = [TimelineEntry.model_validate(row) for row in given]
+    except ValidationError as error:
+        first = error.errors()[0]
+        _refuse(bundle, f"does not fit into this Muster: timeline: {first['loc'][0]}: {first['msg']}")
+    entries.sort(key=lambda entry: (entry.recorded_at, entry.entry_id))
+    places = {str(entry.entry_id): chain_columns(entry) for entry in seal(entries, {}, new_salt)}
+    return [{**row, **places[row["entry_id"]]} for row in given]
+
+
+async def _begin_chains(connection: Connection, given: list[dict[str, Any]]) -> None:
+    last = {row["incident_id"]: row for row in sorted(given, key=lambda row: int(row["number"]))}
+    heads = [{name: row[name] for name in ("incident_id", "status", "number", "hash")} for row in last.values()]
+    await connection.execute(
+        "INSERT INTO chains SELECT * FROM jsonb_populate_recordset(NULL::chains, $1::jsonb)", json.dumps(heads)
+    )
 
 
 async def _insert(connection: Connection, bundle: Bundle, table: str, rows: list[dict[str, Any]]) -> int:

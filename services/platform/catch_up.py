@@ -20,6 +20,7 @@ from schemas.timeline import TimelineEntry
 from schemas.topics import TOPICS, all_topics
 from schemas.vocabulary import Namespace
 from services.domain.identity import derive_id
+from services.platform.chain import new_salt
 from services.platform.clock import Clock
 from services.platform.decider import Decider
 from services.platform.errors import UnreachableError
@@ -99,7 +100,13 @@ async def catch_up(
     steps = _steps(inputs, lost, clock)
     when = {id(step.record): step.at if step.exact else None for step in steps}
     playbook = PublishedPlaybook(pool, compile_plan, compile_directory)
-    deciders = {kind: Decider(pool, playbook, clock, namespace, f"muster/{who}") for kind, who in _SIGNS.items()}
+
+    def salt(entry_id: UUID) -> bytes:
+        # The same salt gives the same hash: the heads that others hold stay true.
+        told = lost.get(entry_id.int & _HASHED)
+        return new_salt(entry_id) if told is None or told.salt is None else bytes.fromhex(told.salt)
+
+    deciders = {kind: Decider(pool, playbook, clock, namespace, f"muster/{who}", salt) for kind, who in _SIGNS.items()}
     workers = {
         kind: Worker(pool, deciders[kind], None, namespace, admits[kind], lambda record: when[id(record)])
         for kind in INPUTS

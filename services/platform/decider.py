@@ -24,6 +24,7 @@ from services.domain.matching import group_key
 from services.domain.playbook import Playbook
 from services.domain.reports import merge
 from services.platform.alerts import resolve_alerts
+from services.platform.chain import Head, Salt, chain_columns, new_salt, seal
 from services.platform.clock import Clock
 from services.platform.kafka import Origin
 from services.platform.metrics import DECIDE_SECONDS, EVENTS, LATENESS_SECONDS
@@ -31,7 +32,7 @@ from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
 from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
-from services.platform.records import Changes, load, rows
+from services.platform.records import Changes, load_with_heads, rows
 
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
@@ -82,12 +83,14 @@ class Decider:
         clock: Clock,
         namespace: Namespace,
         source: str,
+        salt: Salt = new_salt,
     ) -> None:
         self._pool = pool
         self._playbook = playbook
         self._clock = clock
         self._namespace = namespace
         self._source = source
+        self._salt = salt
 
     async def decide(self, batch: Sequence[Incoming]) -> Settled:
         """Decide a batch in its order and commit it; database errors go to the caller, and nothing is half done."""
@@ -101,10 +104,10 @@ class Decider:
                     row["event_id"]
                     for row in await connection.fetch("SELECT event_id FROM inbox WHERE event_id = ANY ($1)", events)
                 }
-                known = await load(connection, ids)
+                known, heads = await load_with_heads(connection, ids)
                 playbook = await self._playbook.current(_digests(known.values()))
                 openings = await self._openings(connection, batch, known, playbook)
-                work = _Work(self, playbook, known, openings)
+                work = _Work(self, playbook, known, heads, openings)
                 for incoming in batch:
                     work.take(incoming, repeated=incoming.event.id in seen)
                     seen.add(incoming.event.id)
@@ -125,8 +128,8 @@ class Decider:
                 return Settled()
             for row in due:
                 LATENESS_SECONDS.labels(self._namespace.value).observe((now - row["next_due_at"]).total_seconds())
-            known = await load(connection, [row["incident_id"] for row in due])
-            work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
+            known, heads = await load_with_heads(connection, [row["incident_id"] for row in due])
+            work = _Work(self, await self._playbook.current(_digests(known.values())), known, heads, {})
             due_at = {row["incident_id"]: row["next_due_at"] for row in due}
             for incident_id in sorted(known):
                 # Made from what fell due, so that it gives the same ids when it is decided again after a restore.
@@ -193,6 +196,11 @@ class Decider:
         return self._namespace
 
     @property
+    def salt(self) -> Salt:
+        """Where the salts of the timeline's entries come from."""
+        return self._salt
+
+    @property
     def source(self) -> str:
         """Who the messages say they are from."""
         return self._source
@@ -211,12 +219,18 @@ class _Work:
     """One transaction's decisions, gathered until they are written together."""
 
     def __init__(
-        self, decider: Decider, playbook: Playbook, known: dict[UUID, Incident], openings: dict[str, Opening]
+        self,
+        decider: Decider,
+        playbook: Playbook,
+        known: dict[UUID, Incident],
+        heads: dict[UUID, Head],
+        openings: dict[str, Opening],
     ) -> None:
         self._decider = decider
         self._playbook = playbook
         self._before = dict(known)
         self._now_known = dict(known)
+        self._heads = heads
         self._openings = openings
         self._opened: dict[str, Opening] = {}
         self._released: list[tuple[str, UUID]] = []
@@ -280,17 +294,30 @@ class _Work:
                     assignment_id=message.assignment_id,
                 )
             )
+
+    async def _seal(self, connection: Connection) -> list[TimelineEntry]:
+        """Give the entries their places in their chains, and make them messages."""
+        namespace, source = self._decider.namespace, self._decider.source
+        others = {entry.incident_id for entry in self._timeline} - self._now_known.keys()
+        if others:
+            # What joined another response is told there too: its chain must stand still for that.
+            await connection.execute(query("lock_incidents"), list(others))
+            self._heads |= (await load_with_heads(connection, others))[1]
+        entries = seal(self._timeline, self._heads, self._decider.salt)
         topic = topic_name(TIMELINES, namespace)
-        for entry in decision.entries:
+        for entry in entries:
             self._drafts.append(
                 Draft(
                     topic=topic,
                     incident_id=entry.incident_id,
-                    envelope=envelope_of(entry.entry_id, TIMELINE, source, entry.incident_id, now, entry.status),
+                    envelope=envelope_of(
+                        entry.entry_id, TIMELINE, source, entry.incident_id, entry.recorded_at, entry.status
+                    ),
                     value=write_value(entry),
                     namespace=namespace,
                 )
             )
+        return entries
 
     async def save(self, connection: Connection) -> Settled:
         """Write everything in one statement and say which messages this worker publishes."""
@@ -309,6 +336,11 @@ class _Work:
             }
             for key, opening in self._opened.items()
         ]
+        entries = await self._seal(connection)
+        chains = [
+            {"incident_id": entry.incident_id, "status": entry.status, **chain_columns(entry)}
+            for entry in {entry.incident_id: entry for entry in entries}.values()
+        ]
         saved = await connection.fetch(
             query("save_decisions"),
             rows(self._inbox),
@@ -316,12 +348,13 @@ class _Work:
             rows(changes.activations),
             rows(changes.assignments),
             rows(changes.obstacles),
-            rows(self._timeline),
+            rows([{**dict(entry), **chain_columns(entry)} for entry in entries]),
             rows([draft.row() for draft in self._drafts]),
             rows(openings),
             [key for key, _ in self._released],
             [incident_id for _, incident_id in self._released],
             LEASE,
+            rows(chains),
         )
         drafts = {draft.envelope.id: draft for draft in self._drafts}
         self.settled.incidents = {draft.incident_id for draft in self._drafts}

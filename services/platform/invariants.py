@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.platform.chain_rows import check_chains
 from services.platform.postgres import Pool
 from services.platform.queries import query
 
@@ -33,6 +34,9 @@ INVARIANTS = {
 """What must hold, and the statement that looks: it gives (looked_at, broken, examples)."""
 
 
+CHAINED = "every timeline is a whole chain: nothing changed, missing or out of its place"
+
+
 async def check_invariants(pool: Pool) -> list[Finding]:
     """Check all of them on one snapshot of the record."""
     findings: list[Finding] = []
@@ -42,4 +46,6 @@ async def check_invariants(pool: Pool) -> list[Finding]:
             if row is None:
                 raise LookupError(f"invariant {statement}: the statement gave no row")
             findings.append(Finding(name, row["looked_at"], row["broken"], tuple(row["examples"] or ())))
+        looked_at, broken = await check_chains(connection)
+        findings.append(Finding(CHAINED, looked_at, len(broken), tuple(broken[:_EXAMPLES])))
     return findings

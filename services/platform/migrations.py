@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.platform.chain_rows import chain_what_is_there
 from services.platform.errors import MigrationError
 from services.platform.postgres import Pool
 
@@ -11,7 +12,7 @@ _FOLDER = Path(__file__).parent / "sql" / "migrations"
 _LOCK = 0x6D757374  # "must": one key for all of Muster's migrations
 
 PARTITIONS_AHEAD = 3
-"""Months for which partitions are made beforehand; every start of a process looks again."""
+"""Months for which partitions are made beforehand; a migration looks, and every service twice a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ async def migrate(pool: Pool) -> list[str]:
                     migration.checksum,
                 )
                 applied.append(f"{migration.number:04d}_{migration.name}")
+                if migration.name == "chain":
+                    await chain_what_is_there(connection)
             elif row["checksum"] != migration.checksum:
                 raise MigrationError(
                     f"database: migration {migration.number:04d}_{migration.name} was changed after it was applied;"

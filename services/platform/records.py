@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from schemas.incident import IncidentReport
 from schemas.vocabulary import ActivationState, AssignmentState, Status
 from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
+from services.platform.chain import Head
 from services.platform.postgres import Connection
 
 _ASSIGNMENT = tuple(field.name for field in fields(Assignment))
@@ -23,11 +24,21 @@ _ADDED = TypeAdapter(tuple[AddedTask, ...])
 
 async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incident]:
     """Read the known ones of these incidents; unknown ones are left out."""
+    return (await load_with_heads(connection, ids))[0]
+
+
+async def load_with_heads(connection: Connection, ids: Iterable[UUID]) -> tuple[dict[UUID, Incident], dict[UUID, Head]]:
+    """Read the known ones of these incidents, and the heads of their chains."""
     wanted = list(ids)
-    rows = await connection.fetch("SELECT * FROM incidents WHERE id = ANY ($1::uuid[])", wanted)
+    rows = await connection.fetch(
+        "SELECT i.*, c.number AS chain_number, c.hash AS chain_hash"
+        " FROM incidents AS i LEFT JOIN chains AS c ON c.incident_id = i.id WHERE i.id = ANY ($1::uuid[])",
+        wanted,
+    )
+    heads = {row["id"]: Head(row["chain_number"], row["chain_hash"]) for row in rows if row["chain_hash"] is not None}
     known = [row["id"] for row in rows]
     if not known:
-        return {}
+        return {}, heads
     activations: dict[UUID, dict[UUID, Activation]] = {id_: {} for id_ in known}
     assignments: dict[UUID, dict[UUID, Assignment]] = {id_: {} for id_ in known}
     obstacles: dict[UUID, dict[UUID, Obstacle]] = {id_: {} for id_ in known}
@@ -37,7 +48,7 @@ async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incide
         assignments[row["incident_id"]][row["id"]] = _assignment(row)
     for row in await _of(connection, "obstacles", "reported_at", known):
         obstacles[row["incident_id"]][row["id"]] = Obstacle(**{name: row[name] for name in _OBSTACLE})
-    return {
+    incidents = {
         row["id"]: Incident(
             id=row["id"],
             status=Status(row["status"]),
@@ -53,6 +64,7 @@ async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incide
         )
         for row in rows
     }
+    return incidents, heads
 
 
 async def _of(connection: Connection, table: str, order: str, ids: list[UUID]) -> list[asyncpg.Record]:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,7 @@ from services.platform.errors import MusterError
 from services.platform.kafka import BRISK, STEADY, Consumer, Record, consume, make_broker
 from services.platform.logs import get_logger
 from services.platform.metrics import READY
+from services.platform.migrations import PARTITIONS_AHEAD
 from services.platform.outbox import Outbox
 from services.platform.postgres import TRANSIENT, Pool, connect
 from services.platform.precedence import Precedence
@@ -32,6 +34,8 @@ from services.platform.worker import Admit, Worker
 
 MEND_EVERY = 1.0
 """Seconds between looks at whether a consumer has dropped out of its group by an error."""
+PARTITIONS_EVERY = timedelta(hours=12)
+"""How often a process that runs for months sees to it that there are partitions for those to come."""
 
 _log = get_logger(__name__)
 
@@ -68,6 +72,7 @@ class Runtime:
             self.outbox.sweep_for_ever,
             self.watch.watch,
             self._mend,
+            self._keep_partitions,
         ]
         if self.namespace is Namespace.EXERCISE:
             self._background.append(lambda: self.precedence.watch(pool))
@@ -171,6 +176,12 @@ class Runtime:
         await end_tasks(self._tasks, again_after=1)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.pool.close(), timeout=2)
+
+    async def _keep_partitions(self) -> None:
+        while True:
+            await asyncio.sleep(PARTITIONS_EVERY.total_seconds())
+            with suppress(*TRANSIENT):
+                await self.pool.execute("SELECT make_partitions($1)", PARTITIONS_AHEAD)
 
     async def __aenter__(self) -> Self:
         await self.start()

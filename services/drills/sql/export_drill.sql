@@ -23,7 +23,7 @@ WITH drill AS (SELECT * FROM drills WHERE id = $1), told AS (
     UNION ALL
     SELECT 10, 'obstacles', to_jsonb(t), t.id::text FROM obstacles AS t, drill AS d WHERE t.incident_id = ANY (d.incident_ids)
     UNION ALL
-    SELECT 11, 'timeline', to_jsonb(t) - 'xid' - 'seq', t.entry_id::text FROM timeline AS t, drill AS d WHERE t.incident_id = ANY (d.incident_ids)
+    SELECT 11, 'timeline', to_jsonb(t) - '{xid,seq,number,salt,hash,withheld}'::text[], t.entry_id::text FROM timeline AS t, drill AS d WHERE t.incident_id = ANY (d.incident_ids)
     UNION ALL
     SELECT 12, 'inbox', to_jsonb(t), t.event_id::text FROM inbox AS t
     WHERE t.event_id IN (SELECT i.event_id FROM drill_injects AS i WHERE i.drill_id = $1)

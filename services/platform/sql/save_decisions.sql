@@ -34,12 +34,15 @@ WITH behind AS (
 ), into_timeline AS (
     INSERT INTO timeline (
         entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
-        occurred_at, broker_at, recorded_at
+        occurred_at, broker_at, recorded_at, number, salt, hash
     )
     SELECT
         entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
-        occurred_at, broker_at, recorded_at
+        occurred_at, broker_at, recorded_at, number, salt, hash
     FROM jsonb_populate_recordset(NULL::timeline, $6::jsonb)
+), into_chains AS (
+    INSERT INTO chains SELECT * FROM jsonb_populate_recordset(NULL::chains, $12::jsonb)
+    ON CONFLICT (incident_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, forgotten_at = NULL
 ), into_openings AS (
     INSERT INTO openings SELECT * FROM jsonb_populate_recordset(NULL::openings, $8::jsonb)
     ON CONFLICT (group_key) DO UPDATE SET
