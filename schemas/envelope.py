@@ -4,6 +4,7 @@ Source: CloudEvents 1.0.2, section 3.1 (attributes) and its Kafka protocol bindi
 ``ce_`` headers, the data in the value). Trace context is W3C ``traceparent``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ MAX_VALUE_BYTES = 1_000_000
 """Largest value read or written, in bytes; a little under Kafka's own default of 1 MiB for a whole batch."""
 
 _NUL = rb"\u0000"
+_WRITTEN_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL as JSON writes it; behind an odd backslash more it is six characters of text."""
 
 INCIDENT = "muster.incident"
 COMMAND = "muster.command"
@@ -43,7 +46,7 @@ ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
     TIMELINE: TypeAdapter(TimelineEntry),
 }
 
-Headers = Iterable[tuple[str, bytes]]
+Headers = Iterable[tuple[str, bytes | None]]
 
 
 class ContractError(ValueError):
@@ -86,10 +89,15 @@ def read_headers(headers: Headers, expected: str) -> Envelope:
     """Read the envelope of a message that should be of type ``expected``; raise `ContractError` with the reason."""
     pairs: dict[str, str] = {}
     for name, value in headers:
+        shown = name if name.isascii() and name.isprintable() else ascii(name)
+        if not name.isprintable():
+            raise ContractError(f"header {shown[:100]}: its name is not printable text in UTF-8")
+        if value is None:
+            raise ContractError(f"header {shown[:100]}: has no value")
         try:
             pairs[name] = value.decode()
         except UnicodeDecodeError:
-            raise ContractError(f"header {name}: is not UTF-8") from None
+            raise ContractError(f"header {shown[:100]}: is not UTF-8") from None
     missing = [name for name in ("ce_id", "ce_type", "ce_source", "ce_status") if not pairs.get(name)]
     if missing:
         raise ContractError(f"header {missing[0]}: is missing")
@@ -141,7 +149,7 @@ def read_message(headers: Headers, value: bytes | None, expected: str) -> tuple[
         raise ContractError("value: is missing")
     if len(value) > MAX_VALUE_BYTES:
         raise ContractError(f"value: has {len(value)} bytes, at most {MAX_VALUE_BYTES} are read")
-    if _NUL in value:
+    if _NUL in value and _WRITTEN_NUL.search(value):
         raise ContractError("value: holds a NUL character, which no text has")
     try:
         message = ADAPTERS[expected].validate_json(value)
@@ -157,7 +165,12 @@ def explain(error: ValidationError) -> str:
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
     where = ".".join(str(part) for part in first["loc"]) or "value"
     more = f" (and {len(others)} more)" if others else ""
-    return f"{where}: {first['msg']}{more}"
+    return f"{_plain(where, 200)}: {_plain(first['msg'], 500)}{more}"
+
+
+def _plain(text: str, longest: int) -> str:
+    """Keep a sender's own words on one line of bounded length."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:longest])
 
 
 def write_value(message: Message | CommandBase) -> bytes:

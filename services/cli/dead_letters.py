@@ -10,7 +10,7 @@ from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
 from services.cli.servers import settings
 from services.platform.clock import SystemClock
-from services.platform.dead_letters import list_letters, read_headers, replay_letter, resolve_letter, show_letter
+from services.platform.dead_letters import list_letters, replay_letter, resolve_letter, show_headers, show_letter
 from services.platform.kafka import make_broker
 from services.platform.postgres import connect
 
@@ -53,7 +53,7 @@ async def show(id_: Annotated[UUID, typer.Argument(metavar="ID")], as_json: Json
     finally:
         await pool.close()
     value = bytes(row["value"] or b"")
-    headers = [(name, text.decode("utf-8", "backslashreplace")) for name, text in read_headers(row["headers"])]
+    headers = show_headers(row["headers"])
     facts = {name: row[name] for name in ("id", "namespace", "origin", "partition", "position", "reason", "state")}
     facts |= {name: row[name] for name in ("broker_at", "received_at", "resolved_at", "resolved_reason")}
     if as_json:

@@ -16,7 +16,7 @@ from services.console.world import statement
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
 from services.platform.clock import SystemClock
-from services.platform.dead_letters import list_letters, read_headers, replay_letter, resolve_letter, show_letter
+from services.platform.dead_letters import list_letters, replay_letter, resolve_letter, show_headers, show_letter
 from services.platform.errors import RefusedError
 from services.platform.invariants import check_invariants
 from services.platform.postgres import Pool
@@ -191,7 +191,7 @@ async def _letter(runtime: Runtime, letter_id: UUID) -> Letter:
         **facts
         | {
             "bytes": len(value),
-            "headers": {name: text.decode("utf-8", "backslashreplace") for name, text in read_headers(row["headers"])},
+            "headers": dict(show_headers(row["headers"])),
             "text": value[:SHOWN_BYTES].decode("utf-8", "backslashreplace"),
             "base64": base64.b64encode(value).decode(),
         }

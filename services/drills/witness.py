@@ -187,13 +187,13 @@ def _judged(records: Iterable[Any], ids: Sequence[bytes]) -> list[Leak]:
 
 def _wrong(record: Any, ids: Sequence[bytes]) -> str | None:
     value = record.value or b""
-    parts = (record.key or b"", value, *(text for _, text in record.headers))
+    parts = (record.key or b"", value, *(text or b"" for _, text in record.headers))
     if any(id_ in part for id_ in ids for part in parts):
         return "a message on a real topic names the incident"
-    said = [text.decode(errors="replace") for name, text in record.headers if name == "ce_status"]
+    said = [(text or b"").decode(errors="replace") for name, text in record.headers if name == "ce_status"]
     if not said and value[:1] == b"{":
         try:
             said = [str(json.loads(value).get("status"))]
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return next((f"a message on a real topic has status {status}" for status in said if status in _NOT_REAL), None)

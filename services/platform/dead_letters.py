@@ -18,10 +18,11 @@ from schemas.topics import topic_name
 from schemas.vocabulary import Namespace
 from services.platform.clock import SystemClock
 from services.platform.errors import RefusedError
-from services.platform.kafka import Origin, Outbound, publish_all
+from services.platform.kafka import Origin, Outbound, RawHeaders, publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
 from services.platform.postgres import Pool
+from services.platform.problem import one_line
 from services.platform.queries import query
 from services.platform.records import rows
 
@@ -35,7 +36,7 @@ class DeadLetter:
     origin: Origin
     reason: str
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: RawHeaders = ()
     value: bytes | None = None
 
 
@@ -66,13 +67,42 @@ async def set_aside(pool: Pool, namespace: Namespace, letters: Sequence[DeadLett
     return kept
 
 
-def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
-    return rows([{"name": name, "base64": b64encode(value).decode()} for name, value in headers])
+def _headers(headers: RawHeaders) -> str:
+    return rows([_named(name) | {"base64": None if value is None else _base64(value)} for name, value in headers])
 
 
-def read_headers(stored: str) -> list[tuple[str, bytes]]:
-    """Read a letter's headers back, byte for byte."""
-    return [(header["name"], b64decode(header["base64"])) for header in json.loads(stored)]
+def _named(name: str) -> dict[str, str]:
+    # What Postgres can't keep as text is kept as bytes.
+    plain = name.isprintable()
+    return {"name": name} if plain else {"name_base64": _base64(name.encode("utf-8", "surrogateescape"))}
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def read_headers(stored: str) -> list[tuple[str, bytes | None]]:
+    """Read a letter's headers back, byte for byte, as `services.platform.kafka.RawHeaders`."""
+    return [
+        (
+            b64decode(header["name_base64"]).decode("utf-8", "surrogateescape")
+            if "name_base64" in header
+            else header["name"],
+            None if header["base64"] is None else b64decode(header["base64"]),
+        )
+        for header in json.loads(stored)
+    ]
+
+
+def show_headers(stored: str) -> list[tuple[str, str]]:
+    """Write a letter's headers for a person: what isn't text is escaped, and an absent value is a dash."""
+    return [
+        (
+            one_line(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")),
+            "–" if value is None else value.decode("utf-8", "backslashreplace"),
+        )
+        for name, value in read_headers(stored)
+    ]
 
 
 def announcement(letter: DeadLetter, namespace: Namespace) -> Outbound:
@@ -124,14 +154,29 @@ async def replay_letter(pool: Pool, broker: KafkaBroker, id_: UUID, *, by: str) 
     if row["origin"].startswith("http:"):
         raise RefusedError(f"dead letter {id_}: it came in over HTTP; mend it and send it again, then discard this one")
     # Its own id may have been decided as invalid; what is replayed is to be decided anew.
-    headers = [pair for pair in read_headers(row["headers"]) if pair[0] != "ce_id"]
-    headers.append(("ce_id", str(uuid7()).encode()))
+    headers = [("ce_id", str(uuid7()).encode())]
+    for name, value in read_headers(row["headers"]):
+        if value is None or not (_is_utf8(name.encode("utf-8", "surrogateescape")) and _is_utf8(value)):
+            raise RefusedError(
+                f"dead letter {id_}: its header {one_line(ascii(name))} is not text, so it would be set aside again;"
+                " have its sender mend it, then discard this one"
+            )
+        if name != "ce_id":
+            headers.append((name, value))
     (error,) = await publish_all(
         broker, [(row["origin"], bytes(row["key"] or b""), bytes(row["value"] or b""), headers)]
     )
     if error is not None:
         raise RefusedError(f"dead letter {id_}: the broker did not take it: {error!r}")
     await resolve_letter(pool, id_, "replayed", f"replayed by {by}", now=SystemClock().now())
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def resolve_letter(pool: Pool, id_: UUID, state: str, reason: str, *, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from faststream.kafka.message import KafkaMessage
 
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
+from services.platform.kafka_records import guard_reading
 from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
 
@@ -33,8 +34,11 @@ RETRY_AFTER = 1.0
 """Seconds before records are handed again to a handler that failed in a way nobody foresaw."""
 MAX_POLL_INTERVAL_MS = 300_000
 FETCH_BYTES = 4 * 1024 * 1024
+_LATEST_MS = 7_289_654_400_000
+"""The first moment of 2201 in milliseconds since 1970: no message may speak of a later one."""
 
 _log = get_logger(__name__)
+guard_reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +51,35 @@ class Origin:
     broker_at: datetime | None
 
 
+RawHeaders = tuple[tuple[str, bytes | None], ...]
+"""Headers as they came: bytes of a name that aren't UTF-8 are escaped as half surrogates; a value may be absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A record's bytes as they came."""
+
+    key: bytes | None
+    headers: RawHeaders
+    value: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A record that could be read."""
 
     origin: Origin
+    raw: Raw
     envelope: Envelope
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that could not be read, byte for byte, and why."""
+    """A record that could not be read, and why."""
 
     origin: Origin
-    key: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    value: bytes | None
+    raw: Raw
     reason: str
 
 
@@ -109,13 +125,18 @@ def make_broker(kafka: str | Brokers, *, idempotent: bool, client_id: str, stop_
 
 def read_record(record: "ConsumerRecord[Any, Any]", expected: str) -> Record:
     """Read one record of one type; whatever is wrong with it becomes a reason, never an exception."""
-    at = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp > 0 else None
-    origin = Origin(record.topic, record.partition, record.offset, at)
+    origin = Origin(record.topic, record.partition, record.offset, _stamped(record.timestamp))
+    raw = Raw(record.key, tuple(record.headers), record.value)
     try:
-        envelope, message = read_message(record.headers, record.value, expected)
+        envelope, message = read_message(raw.headers, raw.value, expected)
     except ContractError as error:
-        return Unreadable(origin, record.key, tuple(record.headers), record.value, str(error))
-    return Received(origin, envelope, message)
+        return Unreadable(origin, raw, str(error))
+    return Received(origin, raw, envelope, message)
+
+
+def _stamped(milliseconds: int) -> datetime | None:
+    """Read a record's time; None where its producer gave none, or one that no calendar has."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if 0 < milliseconds < _LATEST_MS else None
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

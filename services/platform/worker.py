@@ -15,6 +15,7 @@ from services.platform.kafka import Received, Record, Unreadable
 from services.platform.logs import get_logger
 from services.platform.outbox import Outbox
 from services.platform.postgres import TRANSIENT, Pool
+from services.platform.problem import one_line
 
 Admit = Callable[[Received], Reported | Commanded | Answered | str]
 """Turns a readable record into an event, or says in one sentence why it is not admitted."""
@@ -62,11 +63,11 @@ class Worker:
         letters: list[DeadLetter] = []
         for record in records:
             if isinstance(record, Unreadable):
-                letters.append(DeadLetter(record.origin, record.reason, record.key, record.headers, record.value))
+                letters.append(letter_of(record, record.reason))
                 continue
             event = self._admitted(record)
             if isinstance(event, str):
-                letters.append(_letter(record, event))
+                letters.append(letter_of(record, event))
                 continue
             incoming = Incoming(event, record.envelope.type, record.origin, self._again_at(record))
             sources[id(incoming)] = record
@@ -97,23 +98,21 @@ class Worker:
                     letters += await self._decide([incoming], sources)
                 return letters
             _log.exception("message can't be decided", incident_id=str(batch[0].incident_id))
-            return [_letter(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
+            return [letter_of(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
         for incoming, decision in zip(batch, settled.decisions, strict=True):
             _tell(incoming, decision)
         if self._outbox is not None:
             await self._outbox.publish(settled.messages, settled.incidents)
         return [
-            _letter(sources[id(incoming)], decision.reason)
+            letter_of(sources[id(incoming)], decision.reason)
             for incoming, decision in zip(batch, settled.decisions, strict=True)
             if decision.outcome is Outcome.INVALID
         ]
 
 
-def _letter(record: Received, reason: str) -> DeadLetter:
-    key = record.envelope.subject.encode()
-    headers = tuple(record.envelope.headers())
-    value = record.message.model_dump_json(exclude_none=True).encode()
-    return DeadLetter(record.origin, reason, key, headers, value)
+def letter_of(record: Record, reason: str) -> DeadLetter:
+    """Make a letter that holds the very bytes of a record."""
+    return DeadLetter(record.origin, one_line(reason), record.raw.key, record.raw.headers, record.raw.value)
 
 
 def _tell(incoming: Incoming, decision: Decision) -> None:

@@ -1,0 +1,86 @@
+"""The one thing of aiokafka's that is replaced: how it reads records whose header names aren't UTF-8.
+
+Kafka's protocol has header names in UTF-8, and no broker checks it. aiokafka 0.14 raises on such a name out of
+``getmany``: the consumer's task ends, and ends again after every restart, so that one department could stop tracking
+for all. Its interface has no seam for this, so the class that cuts a fetch into batches gives way to one around it.
+"""
+
+import struct
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+_LENGTH = struct.Struct(">qi")
+"""What a batch begins with: its first offset, and how many bytes follow."""
+
+
+class _Escaping(bytearray):
+    """Bytes whose text is read leniently: what is not UTF-8 becomes half surrogates, as in file names (PEP 383)."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _Escaping(found) if isinstance(found, bytearray) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        del errors
+        return super().decode(encoding, "surrogateescape")
+
+
+class GuardedBatch:
+    """A batch as aiokafka reads it; from the first header name that isn't UTF-8 on, names are escaped."""
+
+    def __init__(self, batch: Any, data: bytes) -> None:
+        self._batch = batch
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        done = 0
+        try:
+            for record in self._batch:
+                yield record
+                done += 1
+        except (UnicodeDecodeError, CorruptRecordException) as error:
+            if not isinstance(error, UnicodeDecodeError) and not isinstance(error.__cause__, UnicodeDecodeError):
+                raise
+        else:
+            return
+        lenient: Any = iter(_DefaultRecordBatchPy(self._data))
+        lenient._buffer = _Escaping(lenient._buffer)  # noqa: SLF001 - where its bytes are, there is no other way in
+        yield from islice(lenient, done, None)
+
+
+class GuardedRecords:
+    """A fetch cut into guarded batches; takes the place of aiokafka's `MemoryRecords`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._records: Any = MemoryRecords(data)
+        self._data = data
+        self._at = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def next_batch(self) -> GuardedBatch | None:
+        """Give the next batch; None after the last whole one."""
+        batch = self._records.next_batch()
+        if batch is None:
+            return None
+        begins = self._at
+        self._at += _LENGTH.size + _LENGTH.unpack_from(self._data, begins)[1]
+        return GuardedBatch(batch, self._data[begins : self._at])
+
+
+def guard_reading() -> None:
+    """Let every consumer of this process read guarded batches."""
+    fetcher.MemoryRecords = GuardedRecords
