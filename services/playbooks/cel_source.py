@@ -12,7 +12,7 @@ MAX_NESTING = 30
 """Deepest nesting of brackets. The compiler's own limit lies between 30 and 100 and ends in a cryptic message."""
 
 MAX_COMPREHENSIONS = 2
-"""Deepest nesting of comprehensions: three over an alert's thousand geocodes would be a thousand million steps."""
+"""Deepest nesting of comprehensions; `services.playbooks.cel_cost` bounds what two of them look at."""
 
 MAX_PATTERN = 100
 """Longest regular expression in characters. It is compiled on every evaluation: 0.25 ms for a word."""
@@ -60,21 +60,21 @@ def check_bounds(found: Sequence[Token]) -> None:
         nesting += _step(token)
         if nesting > MAX_NESTING:
             raise SourceError(f"brackets are nested more than {MAX_NESTING} deep", "write it flatter")
-    for _, _, scopes in _scoped_names(found):
+    for _, _, scopes in scoped_names(found):
         if len(scopes) > MAX_COMPREHENSIONS:
             message = f"comprehensions are nested more than {MAX_COMPREHENSIONS} deep"
             raise SourceError(message, "split the condition")
     for position, token in enumerate(found):
-        if token == Token("name", "matches") and _text(found, position + 1) == "(":
+        if token == Token("name", "matches") and text_at(found, position + 1) == "(":
             _check_pattern(found, position)
 
 
 def free_names(found: Sequence[Token]) -> list[str]:
     """List, in order and once each, the variables a source reads: no members, functions, or comprehension names."""
     names: dict[str, None] = {}
-    for position, name, scopes in _scoped_names(found):
-        is_member = _text(found, position - 1) == "." if position else False
-        if not is_member and _text(found, position + 1) != "(" and not any(name in scope for scope in scopes):
+    for position, name, scopes in scoped_names(found):
+        is_member = text_at(found, position - 1) == "." if position else False
+        if not is_member and text_at(found, position + 1) != "(" and not any(name in scope for scope in scopes):
             names[name] = None
     return [name for name in names if name not in _WORDS]
 
@@ -84,7 +84,7 @@ def parameter_names(found: Sequence[Token]) -> list[str]:
     names: dict[str, None] = {}
     for position, token in enumerate(found):
         if token == Token("name", "parameters"):
-            mark, after = _text(found, position + 1), _at(found, position + 2)
+            mark, after = text_at(found, position + 1), _at(found, position + 2)
             if mark == "." and after and after.kind == "name":
                 names[after.text] = None
             elif mark == "[" and after and after.kind == "string":
@@ -92,7 +92,7 @@ def parameter_names(found: Sequence[Token]) -> list[str]:
     return list(names)
 
 
-def _scoped_names(found: Sequence[Token]) -> Iterator[tuple[int, str, list[frozenset[str]]]]:
+def scoped_names(found: Sequence[Token]) -> Iterator[tuple[int, str, list[frozenset[str]]]]:
     """Give each name with its position and the names bound around it by comprehensions."""
     nesting = 0
     scopes: list[tuple[int, frozenset[str]]] = []
@@ -109,13 +109,13 @@ def _scoped_names(found: Sequence[Token]) -> Iterator[tuple[int, str, list[froze
 
 def _is_macro(found: Sequence[Token], position: int) -> bool:
     name = _at(found, position)
-    return name is not None and name.kind == "name" and name.text in _MACROS and _text(found, position - 1) == "."
+    return name is not None and name.kind == "name" and name.text in _MACROS and text_at(found, position - 1) == "."
 
 
 def _check_pattern(found: Sequence[Token], position: int) -> None:
     """Allow `matches` with one literal only: a pattern from an incident would be the sender's program, not ours."""
     pattern = _at(found, position + 2)
-    if pattern is None or pattern.kind != "string" or _text(found, position + 3) != ")":
+    if pattern is None or pattern.kind != "string" or text_at(found, position + 3) != ")":
         raise SourceError("matches needs its pattern written out", 'write matches("...") with one quoted pattern')
     if len(pattern.text) > MAX_PATTERN:
         raise SourceError(f"a pattern is longer than {MAX_PATTERN} characters", "use contains, or split the condition")
@@ -133,6 +133,7 @@ def _at(found: Sequence[Token], position: int) -> Token | None:
     return found[position] if 0 <= position < len(found) else None
 
 
-def _text(found: Sequence[Token], position: int) -> str:
+def text_at(found: Sequence[Token], position: int) -> str:
+    """Give the text of the token at a position; "" where there is none."""
     token = _at(found, position)
     return token.text if token else ""

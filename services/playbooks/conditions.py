@@ -42,6 +42,7 @@ import cel
 from schemas.incident import AlertIdentity, Area, IncidentReport
 from schemas.vocabulary import Category, Certainty, MessageType, Severity, Status, Urgency
 from services.domain.plan import Condition, ConditionError
+from services.playbooks.cel_cost import Cost, Sizes, cost_of, sizes_of
 from services.playbooks.cel_source import SourceError, Token, check_bounds, free_names, parameter_names, tokens
 from services.playbooks.cel_words import check_words
 from services.playbooks.problem import did_you_mean
@@ -67,6 +68,8 @@ _SYNTAX = re.compile(r"ERROR: <input>:\d+:(\d+): (?:Syntax error: )?([^\n]*?)(?:
 _SLIPS = {"and": "&&", "or": "||", "not": "!", "True": "true", "False": "false", "None": "null"}
 _LOWERED = frozenset({"lowerAscii", "upperAscii", "lower", "upper", "toLower", "toUpper", "toLowerCase"})
 _BAD_PATTERN, _PATTERN_MEND = "the pattern is not a regular expression", "mend the pattern"
+_LISTS = ("categories", "areas", "geocodes", "event_codes", "parameters")
+TOO_MUCH = "it would have to look at too much"
 _SHOWN = 80
 """How many characters of a source an error quotes."""
 
@@ -77,10 +80,14 @@ class _Holds:
 
     source: str
     program: Any = field(compare=False)
+    cost: Cost = field(compare=False)
 
     def __call__(self, report: IncidentReport, level: str | None) -> bool:
+        context, sizes = _contexts.get(report, level)
+        if self.cost.is_too_much(sizes):
+            raise ConditionError(f"the condition `{self._shown()}` can't be decided: {TOO_MUCH}")
         try:
-            result = self.program.execute(_contexts.get(report, level))
+            result = self.program.execute(context)
         except BaseException as error:
             reason = _reason(error)
             if reason is None:
@@ -104,13 +111,14 @@ class _Contexts:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[IncidentReport, str | None, cel.Context] | None = None
+        self._last: tuple[IncidentReport, str | None, tuple[cel.Context, Sizes]] | None = None
 
-    def get(self, report: IncidentReport, level: str | None) -> cel.Context:
+    def get(self, report: IncidentReport, level: str | None) -> tuple[cel.Context, Sizes]:
         last = self._last
         if last is not None and last[0] is report and last[1] == level:
             return last[2]
-        context = cel.Context(variables(report, level))
+        values = variables(report, level)
+        context = (cel.Context(values), sizes_of(values))
         self._last = (report, level, context)
         return context
 
@@ -160,7 +168,7 @@ def compile_condition(source: str) -> Condition:
     program = _program(source, found)
     _check_names(program, found)
     check_words(found)
-    condition = Condition(source, _Holds(source, program))
+    condition = Condition(source, _Holds(source, program, cost_of(found, _LISTS)))
     _probe(condition, parameter_names(found))
     return condition
 

@@ -49,13 +49,14 @@ def directory_problems(document: DirectoryDocument, source: SourceMap) -> Iterat
     """Find ids used twice, and departments that are named but not in the directory."""
     yield from directory_identity(document, source)
     known = [rule.id for rule in document.departments]
+    there = frozenset(known)
     if document.duty_officer not in known:
         message = f'unknown department "{document.duty_officer}"'
         yield source.problem(("duty_officer",), message, did_you_mean(document.duty_officer, known))
     for index, rule in enumerate(document.departments):
         for post in POSTS:
             department = getattr(rule, post).department
-            if department is not None and department not in known:
+            if department is not None and department not in there:
                 path = ("departments", index, post, "department")
                 yield source.problem(path, f'unknown department "{department}"', did_you_mean(department, known))
 

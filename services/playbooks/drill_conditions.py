@@ -27,8 +27,9 @@ from typing import Any
 import cel
 
 from services.domain.plan import ConditionError
+from services.playbooks.cel_cost import Cost, cost_of, sizes_of
 from services.playbooks.cel_source import SourceError, Token, check_bounds, free_names, tokens
-from services.playbooks.conditions import FUNCTIONS, MACROS
+from services.playbooks.conditions import FUNCTIONS, MACROS, TOO_MUCH
 from services.playbooks.problem import did_you_mean
 
 COUNTS = (
@@ -38,6 +39,7 @@ COUNTS = (
 """What is counted, of the whole drill and of each department and task."""
 
 VARIABLES = ("elapsed", *COUNTS, "departments", "tasks", "levels", "activated", "played", "since")
+_LISTS = ("departments", "tasks", "levels", "activated", "played", "since")
 _SHOWN = 80
 """How many characters of a source an error quotes."""
 
@@ -75,9 +77,12 @@ class DrillCondition:
 
     source: str
     program: Any = field(compare=False, repr=False)
+    cost: Cost = field(compare=False, repr=False)
 
     def holds(self, state: State) -> bool:
         """Decide it; raises `ConditionError` when it can't be decided or is neither true nor false."""
+        if self.cost.loops and self.cost.is_too_much(sizes_of(state)):
+            raise ConditionError(f"the condition `{self._shown()}` can't be decided: {TOO_MUCH}")
         try:
             result = self.program.execute(cel.Context(dict(state)))
         except BaseException as error:
@@ -111,7 +116,7 @@ def compile_drill_condition(source: str, known: Known) -> DrillCondition:
         if name[:1].isalpha() and name not in (*FUNCTIONS, *MACROS):
             raise SourceError(f'unknown function "{name}"', did_you_mean(name, (*FUNCTIONS, *MACROS)))
     _check_keys(found, known)
-    condition = DrillCondition(source, program)
+    condition = DrillCondition(source, program, cost_of(found, _LISTS))
     try:
         condition.holds(known.blank())
     except ConditionError as error:

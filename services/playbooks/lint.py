@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import chain, islice
 
 from schemas.plan import DirectoryDocument, PlanDocument
 from services.playbooks.cel_source import SourceError
@@ -17,6 +18,8 @@ from services.playbooks.rules.tasks import check_deadlines, check_dependencies, 
 from services.playbooks.rules.texts import check_texts
 from services.playbooks.yaml_source import SourceMap
 
+MOST_FOUND = 500
+"""Most problems that are looked for in one plan: nobody mends more at once, and each takes a search."""
 _RULES = (
     plan_identity,
     check_levels,
@@ -49,9 +52,9 @@ def lint(
     known = [department.id for department in directory.departments]
     problems = [*directory_problems(directory, directory_source), *check_texts(directory, directory_source)]
     for plan, source in zip(plans, sources, strict=True):
-        found = [problem for rule in _RULES for problem in rule(plan, source)]
-        found += _check_conditions(plan, source)
-        found += check_departments(plan, known, source)
+        rules = (problem for rule in _RULES for problem in rule(plan, source))
+        departments = check_departments(plan, known, source)
+        found = list(islice(chain(rules, _check_conditions(plan, source), departments), MOST_FOUND))
         if plan.review_by < today:
             message = f"the review was due on {plan.review_by}"
             found.append(source.problem(("review_by",), message, "review the plan", Gravity.WARNING))

@@ -8,6 +8,10 @@ from enum import StrEnum
 NodePath = tuple[str | int, ...]
 """The way to a value in a document: keys and positions, as in ``("tasks", 2, "title")``."""
 
+_LONGEST, _LONGEST_PATH = 500, 200
+"""Characters of what is wrong, and of where, that one line shows."""
+_LONGEST_WORD, _MOST_KNOWN = 100, 500
+"""Characters of a word, and how many known words, for which the nearest one is looked for."""
 MAX_CHOICES = 12
 """How many permitted words a mend lists before it stops being readable."""
 
@@ -34,8 +38,17 @@ class Problem:
         """Say it in one line: ``file:line: path: message; mend``, with ``warning:`` in front of a warning's path."""
         place = f"{self.file}:{self.line}" if self.line else self.file
         warning = "warning" if self.severity is Gravity.WARNING else ""
-        said = f"{self.message}; {self.mend}" if self.mend else self.message
-        return ": ".join(part for part in (place, warning, self.path, " ".join(said.split())) if part)
+        said = "; ".join(_plain(part, _LONGEST) for part in (self.message, self.mend) if part)
+        return ": ".join(
+            part for part in (_plain(place, _LONGEST), warning, _plain(self.path, _LONGEST_PATH), said) if part
+        )
+
+
+def _plain(text: str, longest: int) -> str:
+    """Keep a planner's own words on one line, of bounded length, and from steering the terminal they are shown on."""
+    line = " ".join(text[: 4 * longest].split())
+    shown = line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 class PlaybookError(Exception):
@@ -43,7 +56,10 @@ class PlaybookError(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line)))
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 def dotted(path: NodePath) -> str:
@@ -59,10 +75,11 @@ def dotted(path: NodePath) -> str:
 
 def did_you_mean(word: str, known: Sequence[str], otherwise: str = "write one of") -> str:
     """Suggest the known word nearest to a mistyped one, letter case aside, or list what there is."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    near = get_close_matches(word.casefold(), list(by_folded), n=1)
-    if near:
-        return f'did you mean "{by_folded[near[0]]}"?'
+    if len(word) <= _LONGEST_WORD and len(known) <= _MOST_KNOWN:
+        by_folded = {candidate.casefold(): candidate for candidate in known}
+        near = get_close_matches(word.casefold(), list(by_folded), n=1)
+        if near:
+            return f'did you mean "{by_folded[near[0]]}"?'
     if not known:
         return ""
     return f"{otherwise}: {', '.join(known)}" if len(known) <= MAX_CHOICES else ""

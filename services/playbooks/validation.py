@@ -14,6 +14,8 @@ from services.playbooks.yaml_source import SourceMap
 
 D = TypeVar("D", bound=Document)
 
+MAX_EXPLAINED = 200
+"""Most mistakes of a document that are explained; each takes a search for the word that was meant."""
 MAX_DIGITS = 6
 """Most digits in one part of a duration; more overflows a timedelta, and no plan waits a thousand years."""
 
@@ -86,11 +88,11 @@ def _loose_scalars(annotation: Any, value: Any, path: NodePath, source: SourceMa
             yield from _loose_scalars(annotation, inner, (*path, index), source)
     elif isinstance(value, str):
         if bool in kinds and value not in _BOOLEANS:
-            yield source.problem(path, f'"{value}" is not a yes-or-no value', "write true or false")
+            yield source.problem(path, f"{_shown(value)} is not a yes-or-no value", "write true or false")
         if date in kinds and not _DATE.fullmatch(value):
-            yield source.problem(path, f'"{value}" is not a date', _DATE_MEND)
+            yield source.problem(path, f"{_shown(value)} is not a date", _DATE_MEND)
         if timedelta in kinds and _LONG_NUMBER.search(value):
-            yield source.problem(path, f'"{value}" is too long a time', "write a duration like 1h30m or 180d")
+            yield source.problem(path, f"{_shown(value)} is too long a time", "write a duration like 1h30m or 180d")
 
 
 def _flat(annotation: Any) -> Iterator[Any]:
@@ -118,7 +120,11 @@ def _explain_all(model: type[BaseModel], source: SourceMap, error: ValidationErr
     details = error.errors(include_url=False)
     # A list whose items are all wrong counts as empty for pydantic; its items are reported already.
     said = [detail for detail in details if detail["type"] != "too_short" or not detail["input"]]
-    return [_explain(model, source, detail) for detail in said]
+    shown = [_explain(model, source, detail) for detail in said[:MAX_EXPLAINED]]
+    if len(said) > MAX_EXPLAINED:
+        more = f"{len(said) - MAX_EXPLAINED} more mistakes are not listed"
+        shown.append(source.problem(said[MAX_EXPLAINED]["loc"], more, "mend the others first"))
+    return shown
 
 
 def _explain(model: type[BaseModel], source: SourceMap, detail: ErrorDetails) -> Problem:

@@ -68,9 +68,11 @@ def check_level_references(plan: PlanDocument, source: SourceMap) -> Iterator[Pr
             if item.levels == ():
                 mend = "name its levels, or delete `levels:` for every level"
                 yield source.problem(path, f'"{item.id}" is issued at no level', mend)
+            seen: set[str] = set()
             for position, level in enumerate(item.levels or ()):
                 if level not in known:
                     mend = did_you_mean(level, known)
                     yield source.problem((*path, position), f'unknown level "{level}"', mend)
-                elif level in item.levels[:position]:
+                elif level in seen:
                     yield source.problem((*path, position), f'level "{level}" is written twice', "keep one")
+                seen.add(level)

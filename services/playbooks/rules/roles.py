@@ -30,8 +30,9 @@ def check_departments(plan: PlanDocument, known: Sequence[str], source: SourceMa
         named += [((*path, "deputies", position), name) for position, name in enumerate(role.deputies)]
         if role.quota is not None:
             named += [((*path, "quota", "any_of", position), name) for position, name in enumerate(role.quota.any_of)]
+    there = frozenset(known)
     for path, name in named:
-        if name not in known:
+        if name not in there:
             mend = did_you_mean(name, known) or "add it to departments.yaml"
             yield source.problem(path, f'unknown department "{name}"', mend)
 
@@ -53,19 +54,23 @@ def _check_deputies(role: RoleRule, path: NodePath, source: SourceMap) -> Iterat
     if role.quota is not None and role.deputies:
         mend = "add them to the quota's any_of"
         yield source.problem((*path, "deputies"), "a quota has no deputies: it calls the next by itself", mend)
+    seen: set[str] = set()
     for position, deputy in enumerate(role.deputies):
         place = (*path, "deputies", position)
         if deputy == role.department:
             yield source.problem(place, f'"{deputy}" is its own deputy', "name another department")
-        elif deputy in role.deputies[:position]:
+        elif deputy in seen:
             yield source.problem(place, f'deputy "{deputy}" is written twice', "keep one")
+        seen.add(deputy)
 
 
 def _check_quota(quota: Quota, path: NodePath, source: SourceMap) -> Iterator[Problem]:
+    seen: set[str] = set()
     for position, name in enumerate(quota.any_of):
-        if name in quota.any_of[:position]:
+        if name in seen:
             yield source.problem((*path, "any_of", position), f'"{name}" is written twice', "keep one")
-    available = len(set(quota.any_of))
+        seen.add(name)
+    available = len(seen)
     if quota.needed > available:
         message = f"{quota.needed} are needed, but only {available} can be called"
         yield source.problem((*path, "needed"), message, "lower it, or name more in any_of")
