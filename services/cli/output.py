@@ -15,6 +15,7 @@ from rich.table import Table
 
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.errors import MusterError
+from services.platform.problem import one_line
 
 _WIDE = 180
 """Columns of a table that goes into a file or a pipe."""
@@ -44,7 +45,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """End with one line on stderr: 1 for a refusal or a finding, 2 for misuse."""
-    aside.print(f"muster: {message}", style="red", soft_wrap=True, markup=False)
+    aside.print(f"muster: {one_line(message)}", style="red", soft_wrap=True, markup=False)
     raise typer.Exit(code)
 
 

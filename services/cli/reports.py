@@ -1,6 +1,5 @@
 """Reading an incident report from a file: a CAP alert or Muster's own JSON."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from schemas.incident import IncidentReport
 from services.cli.output import fail
 from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
+from services.platform.body import MalformedError, read_object
 
 CAP_SUFFIXES = frozenset({".cap", ".xml"})
 MAX_BYTES = 1_000_000
@@ -20,11 +20,12 @@ MAX_BYTES = 1_000_000
 def read_bytes(path: Path) -> bytes:
     """Read a file, or end with one line."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         fail(f"{path}: {error.strerror or error}")
     if len(data) > MAX_BYTES:
-        fail(f"{path}: has {len(data)} bytes, at most {MAX_BYTES} are read")
+        fail(f"{path}: has more than {MAX_BYTES} bytes; report less, and link to the rest")
     return data
 
 
@@ -37,12 +38,10 @@ def read_report(path: Path, now: datetime) -> IncidentReport:
         except CapError as error:
             fail(f"{path}: {error}")
     try:
-        fields = json.loads(data)
-        if not isinstance(fields, dict):
-            fail(f"{path}: write one JSON object")
+        fields = read_object(data)
         fresh = {"incident_id": uuid7(), "reported_at": now, "reported_by": "explain", "message_type": "Alert"}
         return IncidentReport.model_validate(fresh | fields)
     except ValidationError as error:
         fail(f"{path}: {explain(error)}")
-    except ValueError as error:
-        fail(f"{path}: is not JSON: {error}")
+    except MalformedError as error:
+        fail(f"{path}: {error}")

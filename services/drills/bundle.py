@@ -3,7 +3,10 @@
 import hashlib
 import io
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,10 +88,28 @@ def unpack(path: Path, largest: int = LARGEST) -> Bundle:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path, largest)
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError) as error:
-        _refuse(path, f"can't be read as a zip: {error}")
-    except (ValueError, KeyError, TypeError) as error:
-        _refuse(path, f"is not as Muster writes it: {error}")
+    except _NO_ZIP as error:
+        _refuse(path, f"can't be read as a zip: {_said(error)}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _refuse(path, f"is not as Muster writes it: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    """Say an error's text on one line; its words are the file's."""
+    return "".join(char if char.isprintable() else " " for char in str(error)[:200]) or type(error).__name__
+
+
+_NO_ZIP = (
+    OSError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
 
 
 def _read(archive: zipfile.ZipFile, path: Path, largest: int) -> Bundle:
@@ -100,10 +121,11 @@ def _read(archive: zipfile.ZipFile, path: Path, largest: int) -> Bundle:
     wanted = sorted([MANIFEST, *map(_name, held)])
     if names != wanted:
         odd = sorted(set(names) ^ set(wanted)) or ["a name twice"]
-        _refuse(path, f"does not hold the files of a drill: {', '.join(odd[:3])}")
+        _refuse(path, f"does not hold the files of a drill: {ascii(odd[:3])[1:301]}")
     manifest = json.loads(archive.read(MANIFEST))
     if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
-        _refuse(path, f"is {manifest['format']} version {manifest['version']}; this Muster reads version {VERSION}")
+        found = ascii(f"{manifest['format']} version {manifest['version']}")[1:100]
+        _refuse(path, f"is {found}; this Muster reads version {VERSION}")
     rows = {}
     for table in held:
         data = archive.read(_name(table))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.platform.errors import MusterError
+from services.platform.problem import one_line
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 1 << 20
@@ -31,7 +32,10 @@ Watch = Callable[[int], None]
 
 
 class RecordsError(MusterError):
-    """A file of dispatch records can't be used."""
+    """A file of dispatch records can't be used; the file's own words in it are kept on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class OptionError(RecordsError):
@@ -98,7 +102,8 @@ class RecordsFile:
                 begins = self._reader.line_num + 1
         except csv.Error as error:
             # Csv notices a quote where the next one stands, which may be lines below the one that is wrong.
-            said = "a quote is not closed" if "field larger" in str(error) or "end of data" in str(error) else error
+            is_open = "field larger" in str(error) or "end of data" in str(error)
+            said = "a quote is not closed" if is_open else ascii(str(error))[1:-1]
             raise RecordsError(
                 f"{self.name}:{begins}: odd quoting: {said}; double a quote inside quotes, and close what is open"
             ) from None

@@ -7,6 +7,7 @@ made since.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ from services.drills.export import OVER, read_bundle
 from services.drills.record import DrillError
 from services.platform.chain import chain_columns, new_salt, seal
 from services.platform.postgres import Connection, Pool
+from services.platform.problem import one_line
 
 EXERCISE = "Exercise"
 _CHUNK = 5_000
@@ -46,14 +48,13 @@ class Imported:
 
 async def import_bundle(pool: Pool, bundle: Bundle) -> Imported:
     """Write a drill; raises `DrillError`, and writes nothing, when it isn't one or disagrees with what is here."""
-    rows: Rows = {table: bundle.of(table) for table in TABLES}
-    _check(bundle, rows)
+    rows = check_bundle(bundle)
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('muster.drill.import'))")
             return await _write(connection, bundle, rows)
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-        raise DrillError(f"drill {bundle.drill_id}: does not fit into this Muster: {error}") from error
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.InterfaceError) as error:
+        raise DrillError(one_line(f"drill {bundle.drill_id}: does not fit into this Muster: {error}")) from error
 
 
 async def _write(connection: Connection, bundle: Bundle, rows: Rows) -> Imported:
@@ -130,33 +131,59 @@ async def _insert(connection: Connection, bundle: Bundle, table: str, rows: list
     return added
 
 
-def _check(bundle: Bundle, rows: Rows) -> None:
-    """Refuse what is not one exercise that is over, with only its own rows."""
+def check_bundle(bundle: Bundle) -> Rows:
+    """Read a bundle's rows; raises `DrillError` for what is not one exercise that is over, with only its own rows."""
+    rows: Rows = {table: list(_read(bundle, table)) for table in TABLES}
     if len(rows["drills"]) != 1 or rows["drills"][0].get("id") != str(bundle.drill_id):
         _refuse(bundle, "does not hold exactly the drill that its manifest names")
     drill = rows["drills"][0]
-    incidents, items = set(drill["incident_ids"]), {row["id"] for row in rows["improvements"]}
-    events = {row["event_id"] for row in rows["drill_injects"]}
+    ids = drill.get("incident_ids")
+    if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
+        _refuse(bundle, "its drill has no list of incident_ids")
+    incidents, items = set(ids), {_id(row, "id") for row in rows["improvements"]}
+    events = {_id(row, "event_id") for row in rows["drill_injects"]}
     for table in TABLES:
         for row in rows[table]:
             mine = {
                 **({"status": row.get("status") == EXERCISE} if table not in _SHARED else {}),
-                **({"incident_id": row.get("incident_id") in incidents} if table in _OF_INCIDENT else {}),
-                **({"id": row.get("id") in incidents} if table == "incidents" else {}),
+                **({"incident_id": _id(row, "incident_id") in incidents} if table in _OF_INCIDENT else {}),
+                **({"id": _id(row, "id") in incidents} if table == "incidents" else {}),
                 **({"drill_id": row.get("drill_id") == str(bundle.drill_id)} if table in _OF_DRILL else {}),
-                **({"event_id": row.get("event_id") in events} if table == "inbox" else {}),
-                **({"improvement_id": row.get("improvement_id") in items} if table == "improvement_history" else {}),
+                **({"event_id": _id(row, "event_id") in events} if table == "inbox" else {}),
+                **({"improvement_id": _id(row, "improvement_id") in items} if table == "improvement_history" else {}),
+                **({"digest": _id(row, "digest") is not None} if table in _SHARED else {}),
+                **({"document": isinstance(row.get("document"), dict)} if table in _SHARED else {}),
             }
             wrong = [name for name, right in mine.items() if not right]
             if wrong:
-                _refuse(bundle, f"a row of {table} is not of this drill: {wrong[0]} is {row.get(wrong[0])!r}")
-    strange = [row for row in rows["drill_injects"] if row.get("incident_id") not in {None, *incidents}]
-    if strange:
-        _refuse(bundle, f"a row of drill_injects is not of this drill: incident_id is {strange[0]['incident_id']!r}")
-    if drill.get("ended_at") is None or any(row.get("phase") not in OVER for row in rows["incidents"]):
+                _strange(bundle, table, row, wrong[0])
+    for row in rows["drill_injects"]:
+        if row.get("incident_id") is not None and _id(row, "incident_id") not in incidents:
+            _strange(bundle, "drill_injects", row, "incident_id")
+    if drill.get("ended_at") is None or any(_id(row, "phase") not in OVER for row in rows["incidents"]):
         _refuse(bundle, "is not over")
     if any(row.get("next_due_at") is not None for table in ("activations", "assignments") for row in rows[table]):
         _refuse(bundle, "something of it would still fall due")
+    return rows
+
+
+def _read(bundle: Bundle, table: str) -> Iterator[dict[str, Any]]:
+    try:
+        for row in bundle.of(table):
+            if not isinstance(row, dict):
+                _refuse(bundle, f"a row of {table} is not a JSON object")
+            yield row
+    except (ValueError, RecursionError):
+        _refuse(bundle, f"a row of {table} is not JSON")
+
+
+def _id(row: dict[str, Any], name: str) -> str | None:
+    value = row.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _strange(bundle: Bundle, table: str, row: dict[str, Any], name: str) -> NoReturn:
+    _refuse(bundle, f"a row of {table} is not of this drill: {name} is {ascii(row.get(name))[:80]}")
 
 
 async def _check_unknown(connection: Connection, bundle: Bundle, rows: Rows) -> None:
@@ -175,9 +202,11 @@ async def _check_wordings(connection: Connection, bundle: Bundle, rows: Rows) ->
     for table in sorted(_SHARED):
         for row in rows[table]:
             text = json.dumps(row["document"], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-            if hashlib.sha256(text.encode()).hexdigest() != row["digest"]:
+            if hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() != row["digest"]:
                 _refuse(bundle, f"a text in {table} is not the one that its digest names")
     for row in rows["plans"]:
+        if _id(row, "plan") is None or not isinstance(row.get("version"), int):
+            _strange(bundle, "plans", row, "plan")
         if (row["document"].get("id"), row["document"].get("version")) != (row["plan"], row["version"]):
             _refuse(bundle, f"plan {row['plan']} version {row['version']} has another id or version in its text")
         here = await connection.fetchval(
