@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka faults test-browser screens audit sbom clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka faults test-browser fuzz screens audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ faults: setup ## Do everything that can go wrong to live services and judge what
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)
+
+fuzz: setup ## Give every way in a million bad inputs (25 minutes of a processor); ARGS="--only cap --inputs 50000" narrows it
+	@$(BIN)/uv sync --frozen --quiet --group fuzz
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 screens: setup ## Take a picture of every page of the console, into docs/screens (Debian's chromium)
 	@$(BIN)/python -m tests.browser.screens $(ARGS)
