@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
+from services.platform.problem import MalformedError as MalformedError
 from services.platform.problem import ProblemError, one_line
 
 MAX_BYTES = 1_000_000
@@ -19,10 +20,6 @@ MAX_KEY = 255
 
 JSON = ("application/json",)
 XML = ("application/cap+xml", "application/xml", "text/xml")
-
-
-class MalformedError(ValueError):
-    """A body that isn't JSON as RFC 8259 and RFC 7493 (I-JSON) have it."""
 
 
 async def read_body(request: Request, media_types: Iterable[str]) -> tuple[str, bytes]:

@@ -56,6 +56,10 @@ class ProblemError(Exception):
         self.dead_letter = dead_letter
 
 
+class MalformedError(ValueError):
+    """A body that isn't JSON as RFC 8259 and RFC 7493 (I-JSON) have it; the text says why, in one line."""
+
+
 def one_line(text: str) -> str:
     """Make text safe to store, log and send: printable, on one line, of bounded length."""
     return "".join(char if char.isprintable() else " " for char in text[:_LONGEST])
@@ -64,6 +68,7 @@ def one_line(text: str) -> str:
 def add_problems(app: FastAPI) -> None:
     """Make every error of an application a problem document."""
     app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(MalformedError, _on_malformed)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for transient in TRANSIENT:
@@ -75,6 +80,10 @@ def add_problems(app: FastAPI) -> None:
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 - the handler is registered for nothing else
     return _answer(request, error)
+
+
+async def _on_malformed(request: Request, error: Exception) -> JSONResponse:
+    return _answer(request, ProblemError(HTTPStatus.BAD_REQUEST, str(error), kind="malformed"))
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:

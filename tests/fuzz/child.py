@@ -26,8 +26,8 @@ MOST_KEPT = 20
 
 
 def memory() -> int:
-    """Give the most memory this process has had so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    """Give the most memory this process has had so far, in MiB; its own, where rusage begins with its parent's."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) >> 10
 
 
 def finish(tally: Tally, folder: Path, at_first: int) -> None:
@@ -70,8 +70,7 @@ def by_atheris(entry: Entry, tally: Tally, inputs: int, seed: int, folder: Path,
         f"-artifact_prefix={folder}/",
         f"-seed={seed}",
         f"-max_len={entry.longest}",
-        f"-dict={words}",
-        "-print_final_stats=0",
+        *([f"-dict={words}"] if entry.words else []),
     ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], one)
     atheris.Fuzz()

@@ -7,24 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 from aiokafka.consumer import fetcher
 from aiokafka.record._crecords import DefaultRecordBatchBuilder
+from fastapi import FastAPI, Request
 
 from schemas.envelope import ACKNOWLEDGEMENT, COMMAND, INCIDENT, read_message
 from schemas.vocabulary import Namespace
 from services.cli import output
 from services.cli.reports import MAX_BYTES, read_report
+from services.console.pages.incident import Moment
 from services.domain.plan import ConditionError
 from services.drills.bundle import unpack
 from services.drills.importing import check_bundle
 from services.drills.record import DrillError
+from services.platform.body import read_object
 from services.platform.dead_letters import DeadLetter, read_headers, replay_letter, set_aside, show_headers
 from services.platform.errors import RefusedError
 from services.platform.kafka import Origin, Received, Unreadable, read_record
 from services.platform.kafka_records import GuardedRecords
 from services.platform.postgres import Pool
+from services.platform.problem import add_problems
 from services.platform.worker import letter_of
 from services.playbooks.cel_source import SourceError
 from services.playbooks.conditions import compile_condition
@@ -204,3 +209,24 @@ def test_a_refusal_on_the_terminal_is_one_line_whatever_it_repeats(capsys: pytes
     with pytest.raises(typer.Exit):
         output.fail("plan \x1b[2J\n\x07: is refused")
     assert "\x1b[2J" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("as_of", ["x", "yesterday", "2026-13-01T00:00:00Z"])
+async def test_a_page_as_of_no_time_and_a_body_that_is_no_json_are_the_callers_mistakes(as_of: str) -> None:
+    app = FastAPI()
+    add_problems(app)
+
+    @app.get("/entries")
+    async def entries(as_of: Moment = None) -> str:
+        return str(as_of)
+
+    @app.post("/body")
+    async def body(request: Request) -> str:
+        return str(read_object(await request.body()))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://muster") as client:
+        assert (await client.get("/entries", params={"as_of": ""})).status_code == 200
+        assert (await client.get("/entries", params={"as_of": as_of})).status_code == 422
+        answer = await client.post("/body", content=b"police")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("body: is not JSON")

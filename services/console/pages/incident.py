@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query
 from fastapi.responses import HTMLResponse
+from pydantic import BeforeValidator
 
 from schemas.timeline import Entry
 from schemas.vocabulary import Role
@@ -70,7 +71,7 @@ DECIDED = (
 Staff = Annotated[Page, page_for(*STAFF_PAGE)]
 Anyone = Annotated[Page, page_for()]
 Ask = Literal["activate", "level", "task", "remind", "reassign", "take", "resolve", "inform", "stand-down", "close"]
-Moment = Annotated[datetime | None, Query()]
+Moment = Annotated[datetime | None, Query(), BeforeValidator(lambda given: given or None)]
 
 
 def add_incident(site: FastAPI) -> None:
@@ -150,14 +151,13 @@ def add_incident(site: FastAPI) -> None:
         attention: bool = False,
         q: str = "",
         cursor: str | None = None,
-        as_of: str = "",
+        as_of: Moment = None,
     ) -> HTMLResponse:
         wanted = _Filter(group, department, attention, q)
-        moment = datetime.fromisoformat(as_of) if as_of else None
         names, told = await asyncio.gather(
-            _names(page, incident_id, moment), _timeline(page, incident_id, wanted, moment, cursor)
+            _names(page, incident_id, as_of), _timeline(page, incident_id, wanted, as_of, cursor)
         )
-        return page.render("incident_entries.html.j2", id=incident_id, as_of=moment, names=names[0], **told)
+        return page.render("incident_entries.html.j2", id=incident_id, as_of=as_of, names=names[0], **told)
 
     @site.get("/incidents/{incident_id}/reports/{event_id}", include_in_schema=False)
     async def report(page: Anyone, incident_id: UUID, event_id: UUID) -> HTMLResponse:
