@@ -286,6 +286,14 @@ def together(*deeds: Deed) -> Deed:
 
 FAULTS = (
     Fault("none", "nothing is done", nothing, subset=True),
+    Fault(
+        "brokers lose all data",
+        "all three wiped, an empty cluster in their place",
+        forget_brokers,
+        loses_topics=True,
+        retells=True,
+        subset=True,
+    ),
     Fault("kill each service", "kill -9 of every copy in turn", kill_each, subset=True),
     Fault("kill all services", "kill -9 of all copies at once, brokers out of reach", kill_all, subset=True),
     Fault("stop services", f"SIGSTOP of a dispatch, a tracking and an escalation for {PAUSED:.0f} s", pause),
@@ -298,14 +306,6 @@ FAULTS = (
     ),
     Fault("restart all brokers", "kill -9 of all three, started again", restart_brokers),
     Fault("broker disk full", "the log folder of a broker is filled until it gives up", fill_disk, needs_disk=True),
-    Fault(
-        "brokers lose all data",
-        "all three wiped, an empty cluster in their place",
-        forget_brokers,
-        loses_topics=True,
-        retells=True,
-        subset=True,
-    ),
     Fault("kill the database", "kill -9 of PostgreSQL, started again", kill_database, subset=True),
     Fault(
         "lose the database",
