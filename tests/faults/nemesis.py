@@ -330,12 +330,14 @@ FAULTS = (
     ),
     Fault("rebalance storm", "strangers join and leave the groups", storm),
     Fault("deploy", "every copy replaced, one by one", deploy),
-    Fault("mixture 1", "kill the leader, stop services", together(kill_leader, pause)),
+    Fault("mixture: leader, stops", "kill the leader, stop services", together(kill_leader, pause)),
     Fault(
-        "mixture 2", "kill the database, slow network, rebalance storm", together(kill_database, slow_network, storm)
+        "mixture: database, network, storm",
+        "kill the database, slow network, rebalance storm",
+        together(kill_database, slow_network, storm),
     ),
     Fault(
-        "mixture 3",
+        "mixture: partition, cuts, kills",
         "partition from brokers, cut connections, kill each service",
         together(part_from_brokers, cut_connections, kill_each),
     ),
