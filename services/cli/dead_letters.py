@@ -71,7 +71,7 @@ async def replay(ids: Ids, as_json: JsonFlag = False) -> None:
     """Publish letters again, as they were but for a fresh event id, on the topics they came from."""
     configured = settings()
     pool = await connect(configured.database, size=1)
-    broker = make_broker(configured.brokers(), idempotent=configured.idempotent_producer, client_id="muster-replay")
+    broker = make_broker(configured.brokers(), client_id="muster-replay")
     replayed: list[UUID] = []
     try:
         await broker.connect()

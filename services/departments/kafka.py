@@ -74,8 +74,7 @@ class KafkaTransport:
             await broker.stop()
 
     def _broker(self) -> KafkaBroker:
-        # Event ids make a repeat harmless, so that the idempotent producer and its right on the cluster aren't needed.
-        return make_broker(self._brokers, idempotent=False, client_id=self._group, stop_within=STOP_WITHIN)
+        return make_broker(self._brokers, client_id=self._group, stop_within=STOP_WITHIN)
 
     async def _start(self, broker: KafkaBroker) -> None:
         # Looked for first: a producer that fails in its own start is never closed.

@@ -31,6 +31,7 @@ _STEP = {
     Answer.START: (AssignmentState.STARTED, Entry.STARTED, "started_at"),
     Answer.COMPLETE: (AssignmentState.COMPLETED, Entry.COMPLETED, "completed_at"),
 }
+_ON_THE_WAY = frozenset({Answer.ACKNOWLEDGE, Answer.COMMIT, Answer.START, Answer.ARRIVE, Answer.PROGRESS})
 _REFUSALS = {
     Answer.DECLINE: (AssignmentState.DECLINED, Entry.DECLINED, "declined_at"),
     Answer.FAIL: (AssignmentState.FAILED, Entry.FAILED, "failed_at"),
@@ -51,7 +52,7 @@ def take_answer(draft: Draft, answer: Acknowledgement) -> tuple[Outcome, str]:
     if answer.answer is Answer.DELIVER:
         # A receipt is a fact about the message; it is kept even when the assignment has moved on.
         return _take_receipt(draft, assignment, occurred_at)
-    if not assignment.state.is_open:
+    if not assignment.state.is_open and not _heard_late(assignment, answer):
         return _refuse(draft, answer, assignment, f"the assignment is {assignment.state.value} already")
     outcome, reason = _apply(draft, assignment, answer, occurred_at)
     if outcome is Outcome.APPLIED:
@@ -89,6 +90,12 @@ def _said_before(draft: Draft, assignment: Assignment, said: Acknowledgement) ->
         return any(heir.department == said.delegate_to for heir in heirs)
     known = _SETTLED_BY.get(answer)
     return known is not None and getattr(assignment, known[2]) is not None
+
+
+def _heard_late(assignment: Assignment, said: Acknowledgement) -> bool:
+    """Say whether an answer was given on the way to the completion that was heard first: a fact, like a receipt."""
+    ended = assignment.completed_at if assignment.state is AssignmentState.COMPLETED else None
+    return ended is not None and said.answer in _ON_THE_WAY and said.answered_at < ended
 
 
 def _refuse(draft: Draft, answer: Acknowledgement, assignment: Assignment | None, reason: str) -> tuple[Outcome, str]:
@@ -130,13 +137,14 @@ def _step(draft: Draft, assignment: Assignment, answer: Acknowledgement, occurre
         answered_by=answer.by or assignment.answered_by,
         silent=assignment.silent and not takes_on,
     )
-    if moved.state is AssignmentState.COMPLETED:
+    ends = ahead and moved.state is AssignmentState.COMPLETED
+    if ends:
         moved = replace(moved, ended_at=draft.now)
     moved = draft.put(settle_ladder(moved, draft.now))
     draft.note(
         entry, assignment=moved, by=answer.by, occurred_at=occurred_at, note=answer.note, read_back=answer.read_back
     )
-    if moved.state is AssignmentState.COMPLETED:
+    if ends:
         draft.close_obstacles(moved, "the assignment was completed")
     return Outcome.APPLIED, f"the assignment is {moved.state.value}"
 

@@ -91,9 +91,7 @@ class Canary:
         self._settings = settings
         self._plan = plan
         self._within = within
-        self._broker = make_broker(
-            settings.brokers(Namespace.EXERCISE), idempotent=settings.idempotent_producer, client_id="muster-canary"
-        )
+        self._broker = make_broker(settings.brokers(Namespace.EXERCISE), client_id="muster-canary")
         self._rounds = 0
         self._pools: list[asyncpg.Pool[asyncpg.Record]] = []
 

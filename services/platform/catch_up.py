@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from schemas.envelope import ACKNOWLEDGEMENT, COMMAND, INCIDENT, TIMELINE
@@ -29,6 +29,7 @@ from services.platform.kafka_security import Brokers
 from services.platform.postgres import Pool
 from services.platform.postgres_programs import Progress
 from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook, published_departments
+from services.platform.topics import list_topics
 from services.platform.worker import Admit, Worker
 
 INPUTS = (INCIDENT, COMMAND, ACKNOWLEDGEMENT)
@@ -189,7 +190,10 @@ async def _records(
     brokers: Brokers, topics: Collection[str]
 ) -> AsyncIterator[tuple[str, list["ConsumerRecord[Any, Any]"]]]:
     """Read topics from their beginnings to where they end now; one that isn't there is passed over."""
+    if not (there := await list_topics(brokers) & set(topics)):
+        return
     consumer: Any = AIOKafkaConsumer(
+        *sorted(there),
         **brokers.options(),
         client_id="muster-catch-up",
         enable_auto_commit=False,
@@ -198,14 +202,11 @@ async def _records(
     )
     try:
         await consumer.start()
-        there = [
-            TopicPartition(name, number) for name in topics for number in consumer.partitions_for_topic(name) or ()
-        ]
-        ends = await consumer.end_offsets(there)
-        starts = await consumer.beginning_offsets(there)
-        left = {partition for partition in there if starts[partition] < ends[partition]}
-        consumer.assign(there)
-        for partition in there:
+        partitions = list(consumer.assignment())
+        ends = await consumer.end_offsets(partitions)
+        starts = await consumer.beginning_offsets(partitions)
+        left = {partition for partition in partitions if starts[partition] < ends[partition]}
+        for partition in partitions:
             consumer.seek(partition, starts[partition])
         # The embedded broker gives an end too low for what was written in batches: there is more until nothing comes.
         while (found := await consumer.getmany(timeout_ms=_POLL_MS, max_records=_READ_AT_ONCE)) or left:

@@ -101,15 +101,19 @@ BRISK = Pace(session_ms=2_000, heartbeat_ms=300, rebalance_ms=4_000, fetch_wait_
 """For the embedded broker: joining takes half a session there, and a waiting fetch isn't woken by news."""
 
 
-def make_broker(kafka: str | Brokers, *, idempotent: bool, client_id: str, stop_within: float = 12.0) -> KafkaBroker:
-    """Make the process's connection to Kafka: ``acks=all``, no topics made by accident, no injected arguments."""
+def make_broker(kafka: str | Brokers, *, client_id: str, stop_within: float = 12.0) -> KafkaBroker:
+    """Make the process's connection to Kafka: ``acks=all``, no topics made by accident, no injected arguments.
+
+    Not idempotent by Kafka's means: event ids make a repeat harmless, and each partition has one batch on its way at a
+    time, which keeps the order. A broker that has lost its data gives the numbers of living producers to new ones, and
+    then takes what either sends for repeats: it confirms them and keeps nothing, and aiokafka calls that a success.
+    """
     brokers = brokers_at(kafka)
     return KafkaBroker(
         brokers.bootstrap.split(","),
         security=brokers.faststream(),
         client_id=client_id,
         acks="all",
-        enable_idempotence=idempotent,
         max_request_size=FETCH_BYTES,
         max_batch_size=64 * 1024,
         metadata_max_age_ms=10_000,

@@ -57,7 +57,6 @@ class Runtime:
         self.clock: Clock = settings.clock()
         self.broker: KafkaBroker = make_broker(
             self.brokers,
-            idempotent=settings.idempotent_producer,
             client_id="muster",
             stop_within=STOP_WITHIN.total_seconds() - 8,
         )

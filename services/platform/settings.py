@@ -20,7 +20,7 @@ class Settings(BaseSettings):
 
     The database's address holds its password; ``MUSTER_DATABASE_FILE`` names a file that has it instead.
 
-    ``embedded_broker`` is for the broker Muster starts by itself, which knows no idempotence and is brisk to rejoin.
+    ``embedded_broker`` is for the broker Muster starts by itself, which is brisk to rejoin.
     ``clock_start`` and ``clock_speed`` make an exercise's services share a faster clock; both are refused in
     the ``actual`` namespace by `clock`.
 
@@ -61,11 +61,6 @@ class Settings(BaseSettings):
             return given
         address = secret_from("MUSTER_DATABASE", given.get("database"), Path(given["database_file"]))
         return {**given, "database": address.get_secret_value() if address else None}
-
-    @property
-    def idempotent_producer(self) -> bool:
-        """Whether producers ask for idempotence; the embedded broker has none."""
-        return not self.embedded_broker
 
     @property
     def worlds(self) -> tuple[Namespace, ...]:

@@ -109,6 +109,21 @@ def test_a_receipt_is_kept_even_after_the_end() -> None:
     assert desk.told(Entry.DELIVERED)
 
 
+@pytest.mark.parametrize("answer", [Answer.ACKNOWLEDGE, Answer.COMMIT, Answer.START, Answer.ARRIVE, Answer.PROGRESS])
+def test_what_was_said_before_the_completion_is_kept_when_it_is_heard_after(answer: Answer) -> None:
+    """As when a broker has lost it, and the department says everything again."""
+    desk, assignment = one()
+    said_at = desk.now
+    desk.now += MINUTE
+    desk.answer(assignment, Answer.COMPLETE)
+    done = desk.of("police")
+    desk.now += MINUTE
+    decision = desk.answer(assignment, answer, answered_at=said_at)
+    assert (decision.outcome, decision.orders) == (Outcome.APPLIED, ())
+    assert (desk.of("police").state, desk.of("police").ended_at) == (done.state, done.ended_at)
+    assert decision.entries[-1].occurred_at == said_at
+
+
 def test_a_receipt_that_comes_after_the_answer_adds_only_its_time() -> None:
     desk, assignment = one()
     desk.answer(assignment, Answer.COMMIT)

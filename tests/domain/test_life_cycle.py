@@ -70,6 +70,8 @@ _TAKEN_ON = {AssignmentState.COMMITTED, AssignmentState.STARTED, AssignmentState
 _UNANSWERED_ENDS = {AssignmentState.SUPERSEDED, AssignmentState.EXPIRED}
 _ANSWERED_ENDS = {AssignmentState.SUPERSEDED, AssignmentState.CANCELLED}
 
+LATE = ("delivered_at", "acknowledged_at", "committed_at", "started_at", "arrived_at", "read_back", "answered_by")
+"""What an answer from before a completion adds to it."""
 ALLOWED: dict[AssignmentState, set[AssignmentState]] = {
     AssignmentState.ISSUED: {AssignmentState.DELIVERED, AssignmentState.ACKNOWLEDGED}
     | _TAKEN_ON
@@ -223,8 +225,9 @@ class Follower:
             if assignment.state is not old.state:
                 assert assignment.state in ALLOWED.get(old.state, set()), (old.state, assignment.state)
             if old.state not in ALLOWED:
-                kept = replace(assignment, revision=old.revision, delivered_at=old.delivered_at)
-                assert kept == old, "what has ended doesn't change"
+                late = LATE if old.state is AssignmentState.COMPLETED else ("delivered_at",)
+                kept = replace(assignment, revision=old.revision, **{name: getattr(old, name) for name in late})
+                assert kept == old, "what has ended doesn't change, but for what is heard late of the way there"
             assert (assignment.ended_at is None) == assignment.state.is_open
         assert not set(after.assignments) & set(after.activations)
         assert decision.outcome is not Outcome.NO_PLAN or not decision.orders

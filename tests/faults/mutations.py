@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from random import Random
 
-from tests.faults.nemesis import Deed, Fault, forget_brokers, kill_all, mend, storm
+from tests.faults.nemesis import SLOW, Deed, Fault, forget_brokers, kill_all, mend
 from tests.faults.world import HOSTS, World
 
 WITHIN = 30.0
@@ -32,6 +32,23 @@ async def kill_in_hand(world: World, chance: Random) -> None:
     await asyncio.gather(*(world.spawn(member) for member in workers))
 
 
+async def kill_before_commit(world: World, chance: Random) -> None:
+    """Kill dispatch and tracking with -9 while the brokers don't get to hear what they are done with."""
+    del chance
+    for host in HOSTS:
+        for link in world.to_brokers[host]:
+            link.delay = SLOW  # so that much is on its way
+    await asyncio.sleep(5)
+    for host in HOSTS:
+        for link in world.to_brokers[host]:
+            link.cut()
+    await asyncio.sleep(1)
+    workers = [member for member in world.members if member[0] in {"dispatch", "tracking"}]
+    await world.kill(*workers)
+    mend(world)
+    await asyncio.gather(*(world.spawn(member) for member in workers))
+
+
 async def slow_database(world: World, chance: Random) -> None:
     """Delay everything between the services and the database."""
     del chance
@@ -47,7 +64,7 @@ def _fault(do: Deed) -> Fault:
 
 MUTATIONS = (
     Mutation(None, _fault(kill_in_hand), within=120),
-    Mutation("inbox", _fault(storm)),
+    Mutation("inbox", _fault(kill_before_commit)),
     Mutation("outbox sweeper", _fault(kill_all)),
     Mutation("commit after effect", _fault(kill_in_hand)),
     Mutation("timer lease", _fault(slow_database)),

@@ -174,9 +174,8 @@ class Departments:
     ``answers`` maps each assignment to the event ids of its answers; ``orders`` counts the messages that told of it.
     """
 
-    def __init__(self, kafka: str, *, idempotent: bool) -> None:
+    def __init__(self, kafka: str) -> None:
         self._kafka = kafka
-        self._idempotent = idempotent
         self.answers: dict[UUID, list[tuple[UUID, Acknowledgement]]] = {}
         self.orders: dict[UUID, int] = {}
 
@@ -207,9 +206,7 @@ class Departments:
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
         )
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka.split(","), acks="all", enable_idempotence=self._idempotent
-        )
+        producer = AIOKafkaProducer(bootstrap_servers=self._kafka.split(","), acks="all")
         consumer.subscribe(pattern=department_pattern(ASSIGNMENTS, Namespace.ACTUAL))
         await consumer.start()
         await producer.start()

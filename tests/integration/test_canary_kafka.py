@@ -65,7 +65,7 @@ async def test_the_canary_beside_500_real_incidents_has_no_real_effect(
     """Round after round while 500 real incidents come in and are answered; the command itself says the same."""
     reporters, departments = (
         Reporters(fleets[0].intakes, await reporting_token(database)),
-        Departments(kafka, idempotent=True),
+        Departments(kafka),
     )
     rounds: list[Round] = []
     books = await asyncpg.connect(database)
@@ -129,7 +129,7 @@ async def test_a_deliberate_leak_is_caught(pool: Pool, database: str, kafka: str
     del fleets
     code, found = await once(database, kafka)
     assert (code, found["real_effects"]) == (0, 0), found
-    broker = make_broker(kafka, idempotent=True, client_id="leak")
+    broker = make_broker(kafka, client_id="leak")
     await broker.connect()
     copied: set[int] = set()
 

@@ -63,7 +63,7 @@ async def test_broker_that_forgets_everything_loses_nothing(
     fleet = Fleet(tmp_path, kafka=kafka, database=database, MUSTER_EMBEDDED_BROKER="true")
     reporters, departments = (
         Reporters(fleet.intakes, await reporting_token(database)),
-        Departments(kafka, idempotent=False),
+        Departments(kafka),
     )
     try:
         await fleet.start_all()

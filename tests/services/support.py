@@ -102,9 +102,9 @@ def sent_answer(message: Acknowledgement, event_id: UUID | None = None, topic_of
     return sent(message, ACKNOWLEDGEMENT, topic, event_id)
 
 
-async def send(kafka: str, *messages: Sent, idempotent: bool = False) -> None:
+async def send(kafka: str, *messages: Sent) -> None:
     """Publish messages and wait until the broker has them."""
-    broker = make_broker(kafka, idempotent=idempotent, client_id="test")
+    broker = make_broker(kafka, client_id="test")
     await broker.connect()
     try:
         errors = [error for error in await publish_all(broker, messages) if error]

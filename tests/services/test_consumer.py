@@ -29,7 +29,7 @@ async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_w
         return len(taken) >= number
 
     await create_topics(broker, Namespace.ACTUAL, [], replication=1)
-    client = make_broker(broker, idempotent=False, client_id="test")
+    client = make_broker(broker, client_id="test")
     topic = topic_name(INCIDENTS, Namespace.ACTUAL)
     consumer = consume(client, handle, expected=INCIDENT, group="test", topics=[topic], pace=BRISK)
     await client.start()

@@ -45,7 +45,7 @@ async def next_record(consumer: "AIOKafkaConsumer[bytes, bytes]") -> "ConsumerRe
 async def test_what_is_accepted_arrives_under_its_incidents_key(
     pool: Pool, broker: str, consumer: "AIOKafkaConsumer[bytes, bytes]"
 ) -> None:
-    kafka = make_broker(broker, idempotent=False, client_id="intake-test")
+    kafka = make_broker(broker, client_id="intake-test")
     await kafka.start()
     intake = Intake(pool, Outbox(pool, kafka, Namespace.EXERCISE), SystemClock(), Namespace.EXERCISE)
     accepted = await accept(intake, ALERT)
@@ -61,13 +61,13 @@ async def test_what_is_accepted_arrives_under_its_incidents_key(
 async def test_what_was_accepted_while_the_broker_was_away_arrives_later_in_order(
     pool: Pool, broker: str, consumer: "AIOKafkaConsumer[bytes, bytes]"
 ) -> None:
-    away = make_broker(f"127.0.0.1:{free_ports(1)[0]}", idempotent=False, client_id="intake-test")
+    away = make_broker(f"127.0.0.1:{free_ports(1)[0]}", client_id="intake-test")
     intake = Intake(pool, Outbox(pool, away, Namespace.EXERCISE), SystemClock(), Namespace.EXERCISE)
     first = await accept(intake, ALERT)
     second = await accept(intake, ALERT.replace("14th", "15th"))
     await intake.drain()
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 2
-    kafka = make_broker(broker, idempotent=False, client_id="intake-test")
+    kafka = make_broker(broker, client_id="intake-test")
     await kafka.start()
     await pool.execute("UPDATE outbox SET lease_until = clock_timestamp() - $1::interval", timedelta(seconds=1))
     assert await Outbox(pool, kafka, Namespace.EXERCISE).sweep() == 2
