@@ -17,7 +17,7 @@ async def administering() -> AsyncIterator[tuple[Access, Administration]]:
 
     Who can reach the database as its owner needs no further leave.
     """
-    access = await open_access(settings().database, size=2)
+    access = await open_access(settings().postgres(), size=2)
     name = operator()
 
     async def note(action: str, target: str, **detail: Any) -> None:

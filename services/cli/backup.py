@@ -42,10 +42,10 @@ async def backup(
 ) -> None:
     """Write everything the database holds into a new folder, from one moment, while the services work on."""
     configured = settings()
-    pool = await connect(configured.database, size=2, name="muster-backup")
+    pool = await connect(configured.postgres(), size=2, name="muster-backup")
     try:
         with _progress() as progress:
-            manifest = await take_backup(pool, configured.database, folder, progress)
+            manifest = await take_backup(pool, configured.postgres(), folder, progress)
         await note(pool, "backup.take", str(folder.absolute()), taken_at=manifest.taken_at, sha256=manifest.file.sha256)
     finally:
         await pool.close()
@@ -86,7 +86,7 @@ async def restore(
                 caught.update(await _catch_up(configured, pool, progress))
             await note(pool, "backup.restore", str(folder.absolute()), caught_up=with_catch_up)
 
-        restored = await restore_record(configured.database, folder, progress, replace=replace, finish=finish)
+        restored = await restore_record(configured.postgres(), folder, progress, replace=replace, finish=finish)
     if as_json:
         print_json({"restored": restored, "caught_up": caught})
         return
@@ -110,7 +110,7 @@ async def catch_up(as_json: JsonFlag = False) -> None:
     """
     configured = _configured()
     await _reach(configured)
-    pool = await connect(configured.database, size=4, name="muster-catch-up")
+    pool = await connect(configured.postgres(), size=4, name="muster-catch-up")
     try:
         busy = await pool.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -15,7 +15,7 @@ from services.platform.published import published_departments
 @run
 async def migrate(as_json: JsonFlag = False) -> None:
     """Bring the database's tables up to this version; harmless to repeat."""
-    pool = await connect(settings().database, size=2)
+    pool = await connect(settings().postgres(), size=2)
     try:
         applied = await apply(pool)
     finally:
@@ -34,7 +34,7 @@ async def doctor(
     as_json: JsonFlag = False,
 ) -> None:
     """Look after the record; exits with 1 when something is amiss."""
-    pool = await connect(settings().database, size=2)
+    pool = await connect(settings().postgres(), size=2)
     try:
         departments = len(await published_departments(pool))
         findings = await check_invariants(pool) if invariants else []

@@ -31,7 +31,7 @@ async def list_all(
     """List dead letters, newest first."""
     if state not in {"open", "replayed", "discarded"}:
         fail(f"--state {state}: write open, replayed or discarded", 2)
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         found = await list_letters(pool, namespace, state=state)
     finally:
@@ -47,7 +47,7 @@ async def list_all(
 @run
 async def show(id_: Annotated[UUID, typer.Argument(metavar="ID")], as_json: JsonFlag = False) -> None:
     """Show one whole: where it came from, why it was set aside, its headers and bytes."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         row = await show_letter(pool, id_)
     finally:
@@ -70,7 +70,7 @@ async def show(id_: Annotated[UUID, typer.Argument(metavar="ID")], as_json: Json
 async def replay(ids: Ids, as_json: JsonFlag = False) -> None:
     """Publish letters again, as they were but for a fresh event id, on the topics they came from."""
     configured = settings()
-    pool = await connect(configured.database, size=1)
+    pool = await connect(configured.postgres(), size=1)
     broker = make_broker(configured.brokers(), client_id="muster-replay")
     replayed: list[UUID] = []
     try:
@@ -92,7 +92,7 @@ async def discard(
     as_json: JsonFlag = False,
 ) -> None:
     """Set letters aside for good; they stay in the table."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     discarded: list[UUID] = []
     try:
         for id_ in ids:

@@ -79,7 +79,7 @@ async def list_all(
 
 
 async def _published() -> Directory:
-    pool = await connect(settings().database, size=2)
+    pool = await connect(settings().postgres(), size=2)
     try:
         return (await PublishedPlaybook(pool, plan_from, directory_from).current()).directory
     finally:

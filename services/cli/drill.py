@@ -33,6 +33,7 @@ from services.drills.scenario import Scenario, load_scenario
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
+from services.platform.settings import Settings
 from services.playbooks.problem import PlaybookError
 
 app = typer.Typer(help="Exercise the plans, and read the reports back.", no_args_is_help=True)
@@ -77,15 +78,15 @@ async def run_drill(
         # Until STARTEX, when the controller starts it, the exercise's clock shows what the wall's does.
         clocked = {"namespace": Namespace.EXERCISE, "clock_start": datetime.now(UTC) + NOT_YET, "clock_speed": pace}
         # What the drill kills runs as a process of its own; what runs already and goes by its clock is not run twice.
-        followed = await _is_followed(configured.database)
+        followed = await _is_followed(configured)
+        if not followed:
+            await prepare(configured.model_copy(update={"namespace": Namespace.EXERCISE}), playbooks)
         kept = () if followed else tuple(name for name in ATTACH if name not in lost_services(scenario))
         runtime = await make_runtime(configured.model_copy(update=clocked), "drill", kept)
         if followed:
             # It is played with what is in force there, which need not be what this folder holds.
             playbook = await runtime.playbook.current()
             scenario = _load(file, list(playbook.published.by_id.values()), playbook.directory)
-        else:
-            await prepare(runtime, playbooks)
         if announced is not None:
             scenario = replace(scenario, document=scenario.document.model_copy(update={"announced": announced}))
         addresses = remember(data_dir, configured)
@@ -93,7 +94,7 @@ async def run_drill(
         chosen = Run(seed, pace, wait, hold, followed, drill_id or uuid7())
         with Screen(scenario.document, pace, aside) as screen:
             drill_id, ending = await play(runtime, scenario, chosen, screen.show, data_dir / "services")
-        pool = await connect(configured.database, size=2)
+        pool = await connect(configured.postgres(Namespace.EXERCISE), size=2)
         try:
             found = await read_report(pool, drill_id)
         finally:
@@ -103,8 +104,8 @@ async def run_drill(
         raise typer.Exit(STOPPED)
 
 
-async def _is_followed(database: str) -> bool:
-    pool = await connect(database, size=1)
+async def _is_followed(configured: Settings) -> bool:
+    pool = await connect(configured.postgres(Namespace.EXERCISE), size=1)
     try:
         return await are_followers(pool)
     finally:
@@ -125,7 +126,7 @@ async def _database(database: str | None, data_dir: Path) -> "AsyncIterator[asyn
     async with AsyncExitStack() as stack:
         # No broker is needed to read; any address keeps one from being started.
         configured = await start_servers(stack, kafka="-", database=database, data_dir=data_dir)
-        pool = await connect(configured.database, size=2)
+        pool = await connect(configured.postgres(Namespace.EXERCISE), size=2)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         yield pool

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from schemas.drill import Segment
+from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, run
 from services.cli.own_servers import start_servers
 from services.cli.servers import DATA
@@ -152,7 +153,7 @@ async def _database(database: str | None, data_dir: Path) -> AsyncIterator[Pool]
     async with AsyncExitStack() as stack:
         # No broker is needed to read; any address keeps one from being started.
         configured = await start_servers(stack, kafka="-", database=database, data_dir=data_dir)
-        pool = await connect(configured.database, size=2)
+        pool = await connect(configured.postgres(Namespace.EXERCISE), size=2)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         yield pool

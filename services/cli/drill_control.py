@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from schemas.base import format_duration
+from schemas.vocabulary import Namespace
 from services.cli.drill_stage import remembered
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
 from services.cli.own_servers import start_servers
@@ -264,7 +265,7 @@ async def _pool(database: str | None, data_dir: Path, *, start: bool = False) ->
                 fail(f"no drill runs on servers in {data_dir}; name its --data-dir, or its --database")
             # No broker is needed; any address keeps one from being started.
             address = (await start_servers(stack, kafka="-", database=None, data_dir=data_dir)).database
-        pool = await connect(address or settings().database, size=2)
+        pool = await connect(settings(database=address).postgres(Namespace.EXERCISE), size=2)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         yield pool

@@ -60,7 +60,7 @@ async def record(database: str | None, data_dir: Path) -> AsyncIterator[Pool]:
     async with AsyncExitStack() as stack:
         # No broker is needed to read; any address keeps one from being started.
         configured = await start_servers(stack, kafka="-", database=named, data_dir=data_dir)
-        pool = await connect(configured.database, size=2)
+        pool = await connect(configured.postgres(), size=2)
         stack.push_async_callback(pool.close)
         if named is None:
             await migrate(pool)

@@ -17,6 +17,7 @@ import typer
 from pydantic_core import to_json
 
 from schemas.base import Text
+from schemas.vocabulary import Namespace
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
 from services.cli.own_servers import start_servers
 from services.cli.servers import DATA
@@ -82,7 +83,7 @@ async def _database(database: str | None, data_dir: Path) -> AsyncIterator[Pool]
     async with AsyncExitStack() as stack:
         # No broker is needed to read; any address keeps one from being started.
         configured = await start_servers(stack, kafka="-", database=database, data_dir=data_dir)
-        pool = await connect(configured.database, size=2)
+        pool = await connect(configured.postgres(Namespace.EXERCISE), size=2)
         stack.push_async_callback(pool.close)
         await migrate(pool)
         yield pool

@@ -12,6 +12,7 @@ COMMANDS = {
     "up": ("services.cli.up", "up"),
     "serve": ("services.cli.serve", "serve"),
     "migrate": ("services.cli.database", "migrate"),
+    "roles": ("services.cli.roles", "list_roles"),
     "doctor": ("services.cli.database", "doctor"),
     "backup": ("services.cli.backup", "backup"),
     "restore": ("services.cli.backup", "restore"),

@@ -10,7 +10,6 @@ from services.platform.embedded.postgres import EmbeddedPostgres
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
 from services.platform.published import publish
-from services.platform.runtime import Runtime
 from services.platform.settings import Settings
 from services.playbooks.problem import PlaybookError
 from services.playbooks.stored import read_wordings
@@ -47,14 +46,14 @@ def is_embedded(database: str | None) -> bool:
     return database is None and "database" not in Settings().model_fields_set
 
 
-async def prepare(runtime: Runtime, playbooks: Path) -> None:
+async def prepare(configured: Settings, playbooks: Path) -> None:
     """Bring the database's tables up to date and put the folder's plans into force."""
     try:
         wordings = read_wordings(playbooks)
     except PlaybookError as error:
         more = f" (and {len(error.problems) - 1} more; see `muster plan check`)" if len(error.problems) > 1 else ""
         fail(f"{error.problems[0]}{more}")
-    owner = await connect(runtime.settings.database, size=1)
+    owner = await connect(configured.postgres(), size=1)
     try:
         await migrate(owner)
         await publish(owner, wordings.plans, wordings.directory)

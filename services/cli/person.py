@@ -25,7 +25,7 @@ def _of(incident: UUID | None) -> str | None:
 @run
 async def export(incident: Incident = None, says: Says = None, as_json: JsonFlag = False) -> None:
     """Tell all personal data of an incident, or all that says something."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         found = await find_personal(pool, incident=incident, says=says)
         await note(pool, "person.export", _of(incident), values=len(found))
@@ -48,7 +48,7 @@ async def erase(
     as_json: JsonFlag = False,
 ) -> None:
     """Erase it. The chains of the timelines hold on; what was erased can't be brought back."""
-    pool = await connect(settings().database, size=2)
+    pool = await connect(settings().postgres(), size=2)
     try:
         if yes:
             done = await erase_personal(pool, incident=incident, says=says)

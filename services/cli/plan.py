@@ -62,7 +62,7 @@ def check(
 async def publish(playbooks: Folder = PLAYBOOKS, as_json: JsonFlag = False) -> None:
     """Put the checked plans and the directory into force; what doesn't lint isn't published."""
     configured = settings()
-    pool = await connect(configured.database, size=2)
+    pool = await connect(configured.postgres(), size=2)
     try:
         wordings = read_wordings(playbooks)
         changed = await put_into_force(pool, wordings.plans, wordings.directory)

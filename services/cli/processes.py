@@ -21,13 +21,13 @@ SERVICES = ("intake", "console", *ATTACH)
 
 
 async def make_runtime(
-    configured: Settings, name: str, services: tuple[str, ...], publishes: frozenset[str] | None = None
+    configured: Settings, name: str, services: tuple[str, ...], *, alone: str | None = None
 ) -> Runtime:
     """Make a process in one namespace that runs these services; see `services.cli.site` for what is served.
 
-    ``publishes`` are the types of messages that it may publish; None means all.
+    ``alone`` names the service of a process that is this one only, and may do in Kafka and Postgres what it may.
     """
-    runtime = await Runtime.open(configured, name, plan_from, directory_from, publishes=publishes)
+    runtime = await Runtime.open(configured, name, plan_from, directory_from, alone=alone)
     for service in services:
         if service in ATTACH:
             ATTACH[service](runtime)

@@ -23,7 +23,7 @@ Reason = Annotated[str, typer.Option(help="Why; goes on record.")]
 @run
 async def list_all(as_json: JsonFlag = False) -> None:
     """List the terms that are set and the incidents that are held."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         terms, held = await retention.terms(pool), await retention.holds(pool)
     finally:
@@ -56,7 +56,7 @@ async def set_term(
     """Set for how long incidents of a status are kept."""
     if days != "forever" and not days.isdecimal():
         fail(f"DAYS {days}: write a number of days, or forever", 2)
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         term = None if days == "forever" else int(days)
         await retention.set_term(pool, status, term, by=operator())
@@ -73,7 +73,7 @@ async def set_term(
 @run
 async def hold(incident: Incident, reason: Reason, as_json: JsonFlag = False) -> None:
     """Keep an incident, and what joined it, whatever its term."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         await retention.hold(pool, incident, reason=reason, by=operator())
         await note(pool, "retention.hold", str(incident), reason=reason)
@@ -86,7 +86,7 @@ async def hold(incident: Incident, reason: Reason, as_json: JsonFlag = False) ->
 @run
 async def release(incident: Incident, reason: Reason, as_json: JsonFlag = False) -> None:
     """End a hold: the incident's term counts again."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         await retention.release(pool, incident, reason=reason, by=operator())
         await note(pool, "retention.release", str(incident), reason=reason)
@@ -102,7 +102,7 @@ async def apply(
     as_json: JsonFlag = False,
 ) -> None:
     """Give up what is over its term: whole months, but for what must be kept in them."""
-    pool = await connect(settings().database, size=1)
+    pool = await connect(settings().postgres(), size=1)
     try:
         applied = await retention.apply_terms(pool, really=yes)
         if yes:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from schemas.topics import written_by
 from schemas.vocabulary import Namespace
 from services.cli.doorway import TlsCert, TlsKey, open_door
 from services.cli.output import aside, fail, run
@@ -21,12 +20,12 @@ from services.platform.settings import Settings
 
 
 async def bring_up_to_date(configured: Settings) -> None:
-    """Apply missing migrations, as the tables' owner; a service's own role may not."""
-    owner = await connect(configured.database, size=1)
+    """Apply missing migrations where the address is the tables' owner's; else see that none is missing."""
+    pool = await connect(configured.postgres(), size=1)
     try:
-        await migrate(owner)
+        await migrate(pool)
     finally:
-        await owner.close()
+        await pool.close()
 
 
 @run
@@ -50,7 +49,7 @@ async def serve(
     worlds = list(configured.worlds) if service == "console" and namespace is None else [configured.namespace]
     runtimes = [
         await make_runtime(
-            pausable(configured.model_copy(update={"namespace": each})), service, (service,), written_by(service)
+            pausable(configured.model_copy(update={"namespace": each})), service, (service,), alone=service
         )
         for each in worlds
     ]
@@ -58,7 +57,7 @@ async def serve(
         follow_pauses(runtime)
     async with AsyncExitStack() as stack:
         if service in {"intake", "console"}:
-            access = await open_door(configured.database, tls_cert=tls_cert, tls_key=tls_key)
+            access = await open_door(configured.postgres(), tls_cert=tls_cert, tls_key=tls_key)
             stack.push_async_callback(access.close)
             sites = make_sites(runtimes, access, pages=service == "console", playbooks=configured.playbooks)
             extra = serving(sites, access, configured.http_host, port or configured.http_port)

@@ -100,12 +100,12 @@ def make_sites(
             add_static(apps[0])
         except MissingError as error:
             raise MusterError(str(error)) from None
-        hubs = [_furnish(app, runtime, access, drains) for runtime, app in zip(runtimes, apps, strict=True)]
+        hubs = [_furnish(app, runtime, drains) for runtime, app in zip(runtimes, apps, strict=True)]
         background += [hub.follow for hub in hubs]
         exercise = next((hub for hub in hubs if hub.namespace is Namespace.EXERCISE), None)
         for runtime, app in zip(runtimes, apps, strict=True):
             if runtime.namespace is Namespace.EXERCISE:
-                add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=launcher, owner=access.pool)
+                add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=launcher)
         exercises = next((each.pool for each in runtimes if each.namespace is Namespace.EXERCISE), None)
         add_plans_api(apps[0], first.pool, exercises)
         drains.append(add_simulate(apps[0], first.pool).drain)
@@ -132,12 +132,12 @@ def _intake(runtime: Runtime, access: Access, drains: list[Work]) -> FastAPI:
     return make_app(intake, runtime.pool, runtime.is_ready, access, feeds=feeds, backlog=backlog)
 
 
-def _furnish(app: FastAPI, runtime: Runtime, access: Access, drains: list[Work]) -> Hub:
+def _furnish(app: FastAPI, runtime: Runtime, drains: list[Work]) -> Hub:
     hub = Hub(runtime.pool, runtime.namespace, runtime.playbook, runtime.clock)
     drains.append(add_answers(app, runtime).drain)
     add_inbox_api(app, runtime)
     add_incidents_api(app, runtime)
-    add_operations_api(app, runtime, access.pool)
+    add_operations_api(app, runtime)
     add_preview(app, runtime, parse_cap)
     add_scorecards_api(app, runtime.pool, runtime.namespace)
     add_stream(app, hub)

@@ -35,6 +35,7 @@ async def up(
     configure_logging(form="console" if aside.is_terminal else "json", level="warning")
     async with AsyncExitStack() as stack:
         configured = await start_servers(stack, kafka=kafka, database=database, data_dir=data_dir, port=port)
+        await prepare(configured, playbooks)
         runtimes = [
             await make_runtime(pausable(configured.model_copy(update={"namespace": namespace})), "up", SERVICES)
             for namespace in Namespace
@@ -43,8 +44,7 @@ async def up(
             follow_pauses(runtime)
         for runtime in runtimes[1:]:
             runtime.precedence = runtimes[0].precedence
-        await prepare(runtimes[0], playbooks)
-        access = await open_door(configured.database, demo=is_embedded(database), tls_cert=tls_cert, tls_key=tls_key)
+        access = await open_door(configured.postgres(), demo=is_embedded(database), tls_cert=tls_cert, tls_key=tls_key)
         stack.push_async_callback(access.close)
         token = await local_token(access, operator())
         stack.push_async_callback(token.revoke)

@@ -19,16 +19,12 @@ from services.platform.clock import SystemClock
 from services.platform.dead_letters import list_letters, replay_letter, resolve_letter, show_headers, show_letter
 from services.platform.errors import RefusedError
 from services.platform.invariants import check_invariants
-from services.platform.postgres import Pool
 from services.platform.problem import ProblemError, documented
 from services.platform.runtime import Runtime
 
 _S = HTTPStatus
 SHOWN_BYTES = 4_000
-_SESSIONS = (
-    "SELECT application_name AS name, count(*) AS connections, min(backend_start) AS since FROM pg_stat_activity"
-    " WHERE datname = current_database() AND application_name LIKE 'muster-%' GROUP BY 1 ORDER BY 1"
-)
+_PROCESSES = "SELECT * FROM connected_processes()"
 
 Reader = Annotated[Principal, allow(Role.ADMINISTRATOR, Role.AUDITOR)]
 Operator = Annotated[Principal, allow(Role.ADMINISTRATOR)]
@@ -111,15 +107,15 @@ class Discard(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
-def add_operations_api(app: FastAPI, runtime: Runtime, owner: Pool) -> None:
-    """Add the routes; ``owner`` may see every process's connections, the runtime's own role may not."""
+def add_operations_api(app: FastAPI, runtime: Runtime) -> None:
+    """Add the routes."""
 
     @app.get("/v1/operations", operation_id="show_operations", responses=documented(_S.FORBIDDEN))
     async def operations(_: Reader) -> Operations:
         """Say whether everything runs: readiness, what waits, which processes are connected, how far consumers are."""
         found, sessions, consumers, ready = await asyncio.gather(
             runtime.pool.fetchrow(statement("operations"), runtime.namespace.value),
-            owner.fetch(_SESSIONS),
+            runtime.pool.fetch(_PROCESSES),
             lags(runtime),
             runtime.readiness(),
         )

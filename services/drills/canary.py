@@ -18,6 +18,7 @@ import asyncpg
 from prometheus_client import Counter, Gauge
 from uuid_utils.compat import uuid7
 
+from schemas import acls
 from schemas.acknowledgement import Acknowledgement
 from schemas.base import Message
 from schemas.command import Activate, Close, CommandBase
@@ -38,6 +39,7 @@ from services.drills.record import DrillError
 from services.drills.witness import Leak, Way, Witness
 from services.platform.kafka import make_broker, publish_all
 from services.platform.postgres import connect
+from services.platform.rights import role_name
 from services.platform.settings import Settings
 
 CANARY = "Muster canary"
@@ -96,15 +98,17 @@ class Canary:
         self._pools: list[asyncpg.Pool[asyncpg.Record]] = []
 
     async def __aenter__(self) -> Self:
-        database = self._settings.database
-        self._own = await connect(database, size=2, name="muster-canary", namespace=Namespace.EXERCISE)
-        self._pools.append(self._own)
-        self._owner = await connect(database, size=2, name="muster-witness")
-        self._pools.append(self._owner)
+        self._own = await self._connect(Namespace.EXERCISE, "muster-canary")
         embedded = self._settings.embedded_broker
-        self._witness = Witness(self._owner, self._settings.brokers(Namespace.ACTUAL), embedded=embedded)
+        watching = await self._connect(Namespace.ACTUAL, "muster-witness")
+        self._witness = Witness(watching, self._settings.brokers(Namespace.ACTUAL), embedded=embedded)
         await self._broker.connect()
         return self
+
+    async def _connect(self, namespace: Namespace, name: str) -> "asyncpg.Pool[asyncpg.Record]":
+        address, role = self._settings.postgres(namespace), role_name(namespace, acls.CANARY)
+        self._pools.append(await connect(address, size=2, name=name, role=role))
+        return self._pools[-1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -29,14 +29,13 @@ def add_drills(
     playbooks: Path,
     *,
     launcher: Launcher | None = None,
-    owner: Pool | None = None,
 ) -> None:
     """Add the routes about drills to the exercise's app.
 
     ``pool`` is held to the exercise; ``playbooks`` is the folder whose ``drills`` can be played. ``launcher`` plays
-    those that are started here. ``owner`` are connections of the tables' owner, through which drills are imported.
+    those that are started here.
     """
-    backstage = Backstage(pool, playbook, playbooks, launcher, owner)
+    backstage = Backstage(pool, playbook, playbooks, launcher)
     # What has a name of its own comes before what a drill's id stands in.
     for add in (
         add_listing,

@@ -113,9 +113,6 @@ def add_import(app: FastAPI, backstage: Backstage) -> None:
               openapi_extra=body)  # fmt: skip
     async def import_drill(request: Request, caller: Planner) -> Response:
         """Bring a drill in from another Muster's zip, with its ids; a changed or incomplete file is refused."""
-        owner = backstage.owner
-        if owner is None:
-            raise ProblemError(S.CONFLICT, "drills can't be imported here; use `muster drill import`", kind="refused")
         with _kept() as path:
             sent = _Sent(digest=await _receive(request, path))
 
@@ -125,7 +122,7 @@ def add_import(app: FastAPI, backstage: Backstage) -> None:
                         bundle = await asyncio.to_thread(unpack, path, LARGEST_UNPACKED)
                     except DrillError as error:
                         raise DrillError(str(error).removeprefix(f"{path}: ")) from None
-                    done = await import_bundle(owner, bundle)
+                    done = await import_bundle(backstage.pool, bundle)
                 return ImportedView(id=done.drill_id, new=done.new, rows=done.rows, digest=bundle.digest)
 
             return await once(backstage, request, caller, sent, act)

@@ -56,15 +56,13 @@ class In(BaseModel):
 class Backstage:
     """What the routes work with: connections held to the exercise, the plans in force, and where scenarios lie.
 
-    ``owner`` are connections of the tables' owner, for what an imported drill brings along; without them, and without
-    a ``launcher``, drills can't be imported, or started, here.
+    Without a ``launcher`` drills can't be started here.
     """
 
     pool: Pool
     playbook: PublishedPlaybook
     playbooks: Path
     launcher: Launcher | None = None
-    owner: Pool | None = None
 
 
 @contextmanager

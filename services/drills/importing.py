@@ -17,12 +17,14 @@ import asyncpg
 from pydantic import ValidationError
 
 from schemas.timeline import TimelineEntry
+from schemas.vocabulary import Namespace
 from services.drills.bundle import GROWING, TABLES, Bundle
 from services.drills.export import OVER, read_bundle
 from services.drills.record import DrillError
 from services.platform.chain import chain_columns, new_salt, seal
 from services.platform.postgres import Connection, Pool
 from services.platform.problem import one_line
+from services.platform.rights import role_name
 
 EXERCISE = "Exercise"
 _CHUNK = 5_000
@@ -51,6 +53,8 @@ async def import_bundle(pool: Pool, bundle: Bundle) -> Imported:
     rows = check_bundle(bundle)
     try:
         async with pool.acquire() as connection, connection.transaction():
+            # Whoever brings it in, the database itself lets nothing real be written.
+            await connection.execute(f"SET LOCAL ROLE {role_name(Namespace.EXERCISE)}")
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('muster.drill.import'))")
             return await _write(connection, bundle, rows)
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.InterfaceError) as error:
@@ -81,7 +85,10 @@ async def _write(connection: Connection, bundle: Bundle, rows: Rows) -> Imported
             await _begin_chains(connection, given := _in_chains(bundle, given))
         if table in _SHARED:
             given = [{**row, "published_at": marks["imported_at"]} for row in given]
-        added += await _insert(connection, bundle, table, given)
+        new = await _insert(connection, bundle, table, given)
+        if not known and table not in _SHARED and new < len(given):
+            _refuse(bundle, f"has rows of {table} that are on record here without it")
+        added += new
     return Imported(bundle.drill_id, not known, added)
 
 

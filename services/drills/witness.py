@@ -1,8 +1,7 @@
 """The witness of an exercise: finds what of it has had an effect on the real side, in any of its ways.
 
 It notes where everything stands before a round, and afterwards reads whatever was added to the real side since: rows
-of the record, messages on the real topics, calls to the world outside. It reads as the tables' owner, whom row-level
-security does not hold, and writes nothing.
+of the record, messages on the real topics, calls to the world outside. Its role sees both worlds and writes nothing.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from aiokafka.errors import KafkaError
 from schemas.topics import PREFIX
 from schemas.vocabulary import Namespace, Status
 from services.drills.record import DrillError, sql
-from services.platform.kafka_security import Brokers, brokers_at
+from services.platform.kafka_security import Brokers, Security, brokers_at
 
 REAL = f"{PREFIX}.{Namespace.ACTUAL}."
 READ_WITHIN = 60.0
@@ -66,14 +65,14 @@ class Witness:
     one: there everything is read from the beginning, and what is older than the mark passed over.
     """
 
-    def __init__(self, owner: "asyncpg.Pool[asyncpg.Record]", kafka: str | Brokers, *, embedded: bool = False) -> None:
-        self._owner = owner
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", kafka: str | Brokers, *, embedded: bool = False) -> None:
+        self._pool = pool
         self._brokers = brokers_at(kafka)
         self._embedded = embedded
 
     async def mark(self) -> Mark:
         """Note where everything stands; raises `DrillError` when that can't be seen."""
-        row = await self._owner.fetchrow(
+        row = await self._pool.fetchrow(
             "SELECT clock_timestamp() AS at, coalesce((SELECT max(seq) FROM outbox), 0) AS seq"
         )
         if row is None:
@@ -81,15 +80,21 @@ class Witness:
         return Mark(row["at"], row["seq"], await self._ends())
 
     async def leaks(self, since: Mark, incident_ids: Sequence[UUID]) -> list[Leak]:
-        """Find every real effect of these incidents, and every message on a real topic that isn't real."""
-        found = await self._rows(since, incident_ids)
+        """Find every real effect of these incidents, and every message on a real topic that isn't real.
+
+        Raises `DrillError` when something can't be looked at.
+        """
+        try:
+            found = await self._rows(since, incident_ids)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise DrillError(f"database: {error} to the canary; see `muster roles`") from error
         found += await self._outbound(incident_ids)
         return found + await self._messages(since, [str(id_).encode() for id_ in incident_ids])
 
     async def _rows(self, since: Mark, incident_ids: Sequence[UUID]) -> list[Leak]:
         found: list[Leak] = []
         ids, texts = list(incident_ids), [f"%{id_}%" for id_ in incident_ids]
-        async with self._owner.acquire() as connection, connection.transaction(readonly=True):
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             # Tables are found in the catalogue, so that one that is added later is looked at too.
             for table, columns in await connection.fetch(sql("real_tables")):
                 names = " OR ".join(f"{column} = ANY ($1)" for column in columns)
@@ -103,7 +108,7 @@ class Witness:
         return found
 
     async def _outbound(self, incident_ids: Sequence[UUID]) -> list[Leak]:
-        rows = await self._owner.fetch(
+        rows = await self._pool.fetch(
             "SELECT target, status FROM outbound_calls WHERE incident_id = ANY ($1) AND outcome = 'sent'",
             list(incident_ids),
         )
@@ -140,6 +145,9 @@ class Witness:
         try:
             await admin.start()
             names = [name for name in await admin.list_topics() if name.startswith(REAL)]
+            if not names and self._brokers.security is not Security.PLAINTEXT:
+                # Where access is controlled, who sees nothing has not looked.
+                raise DrillError(f"broker {self._brokers}: shows no real topics to {self._brokers.username or 'us'}")
             found = await admin.describe_topics(names) if names else []
         except (KafkaError, OSError) as error:
             raise DrillError(f"broker {self._brokers}: {error!r}; {self._brokers.advice()}") from error

@@ -142,7 +142,12 @@ class BrokerWatch:
         try:
             await consumer.start()
             consumer.assign([self._partition])
-            end = (await consumer.end_offsets([self._partition]))[self._partition]
+            try:
+                end = (await consumer.end_offsets([self._partition]))[self._partition]
+            except KafkaError:
+                if self._partition.topic in await consumer.topics():
+                    raise
+                end = 0  # not even its topic is there
             if end == 0:
                 return None
             consumer.seek(self._partition, end - 1)

@@ -5,6 +5,7 @@ until a client is made, and no message of ours says it.
 """
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -99,6 +100,7 @@ class Brokers:
         setting, path = "MUSTER_KAFKA_CA", self.ca
         try:
             context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
+            context.sslobject_class = _Parting
             if self.cert is not None:
                 setting, path = "MUSTER_KAFKA_CERT", self.cert
                 # With an empty password an encrypted key is an error; without one OpenSSL would ask on the terminal.
@@ -139,6 +141,19 @@ class Brokers:
 
     def _hosts(self) -> list[str]:
         return [each.strip().rpartition(":")[0].strip("[]") for each in self.bootstrap.split(",")]
+
+
+class _Parting(ssl.SSLObject):
+    """Says goodbye on closing, and doesn't wait for the other side's.
+
+    A broker that has a consumer's long fetch in hand says none, and uvloop would wait half a minute for it before a
+    client is closed. RFC 8446, section 6.1, asks nobody to wait.
+    """
+
+    def unwrap(self) -> None:
+        """Send ``close_notify``."""
+        with suppress(ssl.SSLWantReadError):
+            super().unwrap()
 
 
 def brokers_at(kafka: str | Brokers) -> Brokers:

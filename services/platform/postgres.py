@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from schemas.vocabulary import Namespace
 from services.platform.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ TRANSIENT = (
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
-    # While a lost database is put back it isn't there, lets nobody in, or is still empty.
+    # While a lost database is put back it isn't there, lets nobody in, has no roles yet, or is still empty.
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidParameterValueError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.UndefinedTableError,
     asyncpg.InvalidCachedStatementError,
@@ -42,12 +42,12 @@ TRANSIENT = (
 """Errors that another try may not meet again."""
 
 
-async def connect(dsn: str, *, size: int = 8, name: str = "muster", namespace: Namespace | None = None) -> Pool:
+async def connect(dsn: str, *, size: int = 8, name: str = "muster", role: str | None = None) -> Pool:
     """Open a pool of at most ``size`` connections; raises `UnreachableError` in one line.
 
-    With a ``namespace`` they take on its role, which row-level security keeps from the other namespace's rows.
+    They take on the ``role`` (see `services.platform.rights`); without one they are who the address says.
     """
-    role = {} if namespace is None else {"role": f"muster_{namespace}"}
+    taken = {} if role is None else {"role": role}
     try:
         return await asyncpg.create_pool(
             dsn,
@@ -60,7 +60,7 @@ async def connect(dsn: str, *, size: int = 8, name: str = "muster", namespace: N
                 "timezone": "UTC",
                 "jit": "off",
                 "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
-                **role,
+                **taken,
             },
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:

@@ -93,6 +93,10 @@ async def publish(
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('muster.publish'))")
+        digests = sorted(digest for digest, *_ in plans)
+        latest = await connection.fetchrow(_LATEST)
+        if latest is not None and sorted(latest["plans"]) == digests and latest["directory"] == directory[0]:
+            return False
         for digest, plan, version, document in plans:
             known = await connection.fetchval(
                 "SELECT digest FROM plans WHERE plan = $1 AND version = $2", plan, version
@@ -110,10 +114,6 @@ async def publish(
         await connection.execute(
             "INSERT INTO directories (digest, document) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING", *directory
         )
-        digests = sorted(digest for digest, *_ in plans)
-        latest = await connection.fetchrow(_LATEST)
-        if latest is not None and sorted(latest["plans"]) == digests and latest["directory"] == directory[0]:
-            return False
         await connection.execute("INSERT INTO publication (plans, directory) VALUES ($1, $2)", digests, directory[0])
         await connection.execute(f"NOTIFY {CHANNEL}")
     return True

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from schemas.envelope import INCIDENT
-from schemas.topics import group_name
+from schemas.topics import group_name, written_by
 from schemas.vocabulary import Namespace
 from services.platform.clock import Clock
 from services.platform.decider import Decider
@@ -29,6 +29,7 @@ from services.platform.outbox import Outbox
 from services.platform.postgres import TRANSIENT, Pool, connect
 from services.platform.precedence import Precedence
 from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook
+from services.platform.rights import role_name
 from services.platform.settings import STOP_WITHIN, Settings
 from services.platform.worker import Admit, Worker
 
@@ -86,13 +87,18 @@ class Runtime:
         compile_plan: CompilePlan,
         compile_directory: CompileDirectory,
         *,
-        publishes: frozenset[str] | None = None,
+        alone: str | None = None,
     ) -> Self:
-        """Connect to the database; raises `UnreachableError`, or `ConfigurationError` for settings that can't be."""
+        """Connect to the database; raises `UnreachableError`, or `ConfigurationError` for settings that can't be.
+
+        A process that is one service ``alone`` takes on this service's role and publishes what it may write; else it
+        may do whatever its namespace may.
+        """
         settings.brokers()  # before anything is opened
         name = f"muster-{name}-{settings.namespace}"
-        pool = await connect(settings.database, name=name, namespace=settings.namespace)
-        return cls(settings, pool, PublishedPlaybook(pool, compile_plan, compile_directory), publishes)
+        pool = await connect(settings.postgres(), name=name, role=role_name(settings.namespace, alone))
+        playbook = PublishedPlaybook(pool, compile_plan, compile_directory)
+        return cls(settings, pool, playbook, None if alone is None else written_by(alone))
 
     def decider(self, service: str) -> Decider:
         """Make a decider that signs as one service."""

@@ -3,29 +3,34 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.vocabulary import Namespace
 from services.platform.clock import Clock, ScaledClock, SystemClock
+from services.platform.errors import ConfigurationError
 from services.platform.kafka_security import Brokers, Mechanism, Security
 from services.platform.secret_files import secret_from
 
 _NAMESPACE = "{namespace}"
+_CHECKED = "verify-full"
+"""The ``sslmode`` in which the server's certificate and name are checked (libpq, "SSL Support")."""
 
 
 class Settings(BaseSettings):
     """One process's settings. ``MUSTER_KAFKA`` and ``MUSTER_DATABASE`` name the servers to use.
 
-    The database's address holds its password; ``MUSTER_DATABASE_FILE`` names a file that has it instead.
+    The database's address holds its password; ``MUSTER_DATABASE_FILE`` names a file that has the address instead, and
+    ``MUSTER_DATABASE_PASSWORD_FILE`` one that has the password alone.
 
     ``embedded_broker`` is for the broker Muster starts by itself, which is brisk to rejoin.
     ``clock_start`` and ``clock_speed`` make an exercise's services share a faster clock; both are refused in
     the ``actual`` namespace by `clock`.
 
-    The ``kafka_`` settings say how to get into Kafka. In its user's name and in the paths of its files ``{namespace}``
-    stands for the namespace, for a process that has a user of its own in each.
+    The ``kafka_`` settings say how to get into Kafka, the ``database_`` ones how into Postgres. In the user's name and
+    in the paths of files ``{namespace}`` stands for the namespace, for a process that has a user of its own in each.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_", env_file=".env", extra="ignore", frozen=True)
@@ -41,6 +46,8 @@ class Settings(BaseSettings):
     kafka_mechanism: Mechanism = Mechanism.SCRAM_SHA_512
     database: str = "postgresql://muster@127.0.0.1:5432/muster"
     database_file: Path | None = None
+    database_ca: Path | None = None
+    database_password_file: Path | None = None
     namespace: Namespace = Namespace.ACTUAL
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65_535)
@@ -86,6 +93,28 @@ class Settings(BaseSettings):
         )
         _ = found.tls  # what is wrong with its files is told here, where nothing has been opened yet
         return found
+
+    def postgres(self, namespace: Namespace | None = None) -> str:
+        """Give the database's whole address, with its password, as the user of a namespace, by default the process's.
+
+        With ``database_ca`` the server must prove by a certificate of this authority that it is the one named. Raises
+        `ConfigurationError` for settings that don't go together or a file that can't be read.
+        """
+        world = (namespace or self.namespace).value
+        parts = urlsplit(self.database.replace(_NAMESPACE, world))
+        who, _, where = parts.netloc.rpartition("@")
+        if self.database_password_file is not None:
+            if ":" in who or not who:
+                given = "has a password too; leave one out" if who else "must name the user whose password this is"
+                raise ConfigurationError(f"MUSTER_DATABASE_PASSWORD_FILE: MUSTER_DATABASE {given}")
+            password = secret_from("MUSTER_DATABASE_PASSWORD", None, _in(world, self.database_password_file))
+            who = f"{who}:{quote(password.get_secret_value() if password else '', safe='')}"
+        options = parse_qsl(parts.query)
+        if self.database_ca is not None:
+            if dict(options).get("sslmode", _CHECKED) != _CHECKED:
+                raise ConfigurationError(f"MUSTER_DATABASE_CA: goes with sslmode={_CHECKED} only, in MUSTER_DATABASE")
+            options += [("sslmode", _CHECKED), ("sslrootcert", str(_in(world, self.database_ca)))]
+        return urlunsplit(parts._replace(netloc=f"{who}@{where}" if who else where, query=urlencode(options)))
 
     def clock(self) -> Clock:
         """Make the process's clock; raises ValueError for a scaled one beside real incidents."""

@@ -50,6 +50,7 @@ from services.platform.kafka import Origin
 from services.platform.migrations import migrate
 from services.platform.postgres import Pool, connect
 from services.platform.published import PublishedPlaybook
+from services.platform.rights import role_name
 from services.playbooks.stored import directory_from, plan_from
 from tests.browser.visit import chromium
 from tests.services.console_world import Door, api, person
@@ -72,7 +73,7 @@ KINDS = (
 
 async def serve_board(dsn: str, port: int) -> None:
     """Serve one console until killed."""
-    pool = await connect(dsn, namespace=Namespace.ACTUAL)
+    pool = await connect(dsn, role=role_name(Namespace.ACTUAL))
     hub = Hub(pool, Namespace.ACTUAL, PublishedPlaybook(pool, plan_from, directory_from))
     door = Door(person("Chen", Role.DUTY_OFFICER))
     app = api(door)

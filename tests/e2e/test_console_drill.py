@@ -42,7 +42,7 @@ async def exercise(pool: Pool, database: str, broker: str, folder: Path) -> Asyn
     follow_pauses(runtime)
     children = ChildDrills(runtime, folder / "data", playbooks)
     app = api(Door(person("Wang Li", Role.PLANNER)))
-    add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=children, owner=pool)
+    add_drills(app, runtime.pool, runtime.playbook, playbooks, launcher=children)
     async with runtime:
         serving = asyncio.create_task(children.serving())
         try:

@@ -79,6 +79,40 @@ def test_a_container_is_told_nothing_but_real_settings(name: str) -> None:
     assert {settings.http_port, settings.metrics_port} == {8080}
 
 
+class Override(yaml.SafeLoader):
+    """Reads what Compose lets an override say besides: ``!reset``, which takes something back."""
+
+
+Override.add_constructor("!reset", lambda _, __: None)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_on_secured_servers_a_container_is_its_own_users_and_knows_no_other_s_secret(name: str, tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "secured.yaml").read_text(encoding="utf-8")
+    secured: dict[str, Any] = yaml.load(text, Override)["services"]  # noqa: S506 - a SafeLoader
+    assert secured.keys() == ALL.keys()
+    environment = OURS[name]["environment"] | secured[name]["environment"]
+    values = {key.removeprefix("MUSTER_").lower(): value for key, value in environment.items()}
+    values = {key: re.sub(r"\$\{.*?\}", "3", value) for key, value in values.items()}
+    [mounted] = [volume for volume in secured[name]["volumes"] if ":/run/muster:" in volume]
+    assert mounted.rsplit(":", 2)[0].endswith(f"/{name}")
+    for world in Namespace:
+        for server in ("kafka", "postgres"):
+            (tmp_path / f"{world}-{server}").write_text(f"{server} of {world}")
+    here = {key: value.replace("/run/muster", str(tmp_path)) for key, value in values.items() if "ca" not in key[-2:]}
+    service = name.removeprefix("exercise-")
+    own = Settings.model_validate(here)
+    for world in Namespace:
+        user = "muster" if name == "prepare" else f"muster_{world}_{service}"
+        assert own.postgres(world) == f"postgresql://{user}:postgres%20of%20{world}@3/muster"
+    kafka_user = "muster-{namespace}-admin" if name == "prepare" else f"muster-{{namespace}}-{service}"
+    assert (own.kafka_username, values["kafka_security"], values["database_ca"]) == (
+        kafka_user,
+        "sasl_ssl",
+        "/run/muster/ca.pem",
+    )
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_an_image_is_pinned(name: str) -> None:
     repository, _, tag = ALL[name]["image"].partition(":")
@@ -142,6 +176,19 @@ def test_kubernetes_runs_what_compose_does_and_is_told_real_settings() -> None:
     assert not [key for key in told if key.endswith(("PASSWORD", "SECRET", "DATABASE", "FEEDS"))], "secrets are files"
     (image,) = {pod["containers"][0]["image"] for pod in PODS.values()}
     assert {image} == {service["image"] for service in OURS.values()}
+
+
+def test_on_kubernetes_a_container_is_its_own_users_and_knows_no_other_s_secret() -> None:
+    for (_, name), pod in PODS.items():
+        service = name.removeprefix("exercise-")
+        own = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+        kafka, database = ("admin", "muster") if name == "prepare" else (service, f"muster_{{namespace}}_{service}")
+        assert own == {
+            "MUSTER_KAFKA_USERNAME": f"muster-{{namespace}}-{kafka}",
+            "MUSTER_DATABASE": f"postgresql://{database}@postgres/muster",
+        }
+        [secret] = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        assert secret == f"muster-{name}"
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "prepare"])

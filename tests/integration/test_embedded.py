@@ -18,9 +18,12 @@ from services.platform.embedded import postgres_install
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.embedded.ports import free_ports
-from services.platform.embedded.postgres import EmbeddedPostgres
+from services.platform.embedded.postgres import EmbeddedPostgres, as_superuser
+from services.platform.embedded.postgres_install import account_for, programs_for
 from services.platform.embedded.process import ChildProcess, run_to_end
 from services.platform.embedded.wheels import wheel_folder
+from services.platform.migrations import migrate
+from services.platform.postgres import connect
 
 REPOSITORY = Path(__file__).parents[2]
 TOPIC = "muster.exercise.incidents"
@@ -103,6 +106,23 @@ async def test_the_role_owns_its_database_and_is_no_superuser(postgres: Embedded
     owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
     assert await query(dsn, owner) == "muster"
     assert await query(dsn, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
+
+
+async def test_in_a_folder_of_an_earlier_version_the_owner_learns_to_make_roles(postgres: EmbeddedPostgres) -> None:
+    await postgres.start()
+    await postgres.stop()
+    cluster = postgres.data_dir / "cluster"
+    account = account_for(cluster)
+    await as_superuser(
+        "ALTER ROLE muster NOCREATEROLE;\n\nCREATE ROLE muster_actual;\n\nCREATE ROLE muster_exercise;\n\n"
+        "GRANT muster_actual, muster_exercise TO muster WITH INHERIT FALSE, SET TRUE;",
+        await programs_for(account),
+        cluster,
+        account,
+    )
+    pool = await connect(await postgres.start(), size=1)
+    assert await migrate(pool)
+    await pool.close()
 
 
 async def test_a_dropped_database_comes_back_empty(postgres: EmbeddedPostgres) -> None:

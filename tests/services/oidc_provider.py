@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,12 +23,18 @@ SECRET = "a client's secret"  # noqa: S105 - nobody's
 CODE = "code-1"
 
 
+@cache
+def first_key() -> RSAKey:
+    """The key it has in the beginning; making one takes a while."""
+    return RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
+
+
 class FakeProvider:
     """Plays the provider. A test sets what it says; what it was sent is kept."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
-        self.key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
+        self.key = first_key()
         self.published = [self.key]
         self.claims: dict[str, Any] = {
             "sub": "u-1",

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from schemas.vocabulary import Namespace, Role
 from services.platform.access.access import REFUSALS
 from services.platform.postgres import Pool, connect
+from services.platform.rights import role_name
 from tests.services.access_support import PASSWORD, Browser, Site, audited, clock_of, site_on
 from tests.services.support import publish_shipped
 
@@ -55,27 +56,25 @@ async def test_a_new_person_signs_in_with_a_password_that_was_told_once(site: Si
     assert ("Name of boss", "person.add", "zhang.wei", "done") in await audited(site)
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "detail"),
-    [
-        ({"roles": ["king"]}, 422, "roles.0"),
-        ({"roles": []}, 422, "roles"),
-        ({"roles": ["department"]}, 422, "departments: go with the role department"),
-        ({"departments": ["police"]}, 422, "departments: go with the role department"),
-        ({"roles": ["department"], "departments": ["moon-base"]}, 422, "moon-base"),
-        ({"login": " x"}, 422, "login: must have"),
-        ({"name": "a\nb"}, 422, "name: must have"),
-        ({"name": ""}, 422, "name"),
-        ({"password": "chosen by somebody else"}, 422, "password"),
-    ],
+NOBODY_CAN_BE: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"roles": ["king"]}, "roles.0"),
+    ({"roles": []}, "roles"),
+    ({"roles": ["department"]}, "departments: go with the role department"),
+    ({"departments": ["police"]}, "departments: go with the role department"),
+    ({"roles": ["department"], "departments": ["moon-base"]}, "moon-base"),
+    ({"login": " x"}, "login: must have"),
+    ({"name": "a\nb"}, "name: must have"),
+    ({"name": ""}, "name"),
+    ({"password": "chosen by somebody else"}, "password"),
 )
-async def test_a_person_who_can_not_be_is_told_why(
-    boss: Browser, pool: Pool, change: dict[str, Any], status: int, detail: str
-) -> None:
+
+
+async def test_a_person_who_can_not_be_is_told_why(boss: Browser, pool: Pool) -> None:
     await publish_shipped(pool)
-    given = {"login": "x", "name": "X", "roles": ["planner"]} | change
-    answer = await boss.ask("POST", "/v1/people", json=given)
-    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
+    for change, detail in NOBODY_CAN_BE:
+        given = {"login": "x", "name": "X", "roles": ["planner"]} | change
+        answer = await boss.ask("POST", "/v1/people", json=given)
+        assert (answer.status_code, detail in answer.json()["detail"]) == (422, True), answer.text
 
 
 async def test_people_are_listed_by_login_a_page_at_a_time(site: Site, boss: Browser) -> None:
@@ -136,26 +135,24 @@ async def test_a_token_is_told_once_and_needs_no_cookie(site: Site, boss: Browse
     assert (listed["created_by"], listed["last_used_at"] is not None) == ("Name of boss", True)
 
 
-@pytest.mark.parametrize(
-    ("change", "detail"),
-    [
-        ({"expires_at": None}, "expires_at"),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at: must be after now"),
-        ({"expires_at": "2199-01-01T00:00:00Z"}, "within 366 days"),
-        ({"scopes": []}, "scopes"),
-        ({"scopes": ["everything"]}, "scopes"),
-        ({"scopes": ["department"]}, "departments: go with the scope department"),
-        ({"departments": ["police"]}, "departments: go with the scope department"),
-    ],
+NOT_ISSUED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"expires_at": None}, "expires_at"),
+    ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at: must be after now"),
+    ({"expires_at": "2199-01-01T00:00:00Z"}, "within 366 days"),
+    ({"scopes": []}, "scopes"),
+    ({"scopes": ["everything"]}, "scopes"),
+    ({"scopes": ["department"]}, "departments: go with the scope department"),
+    ({"departments": ["police"]}, "departments: go with the scope department"),
 )
-async def test_a_token_without_scope_or_end_is_not_issued(
-    site: Site, boss: Browser, change: dict[str, Any], detail: str
-) -> None:
+
+
+async def test_a_token_without_scope_or_end_is_not_issued(site: Site, boss: Browser) -> None:
     soon = (site.access.now() + timedelta(days=1)).isoformat()
-    answer = await boss.ask(
-        "POST", "/v1/tokens", json={"name": "gauge", "scopes": ["planner"], "expires_at": soon} | change
-    )
-    assert (answer.status_code, detail in answer.json()["detail"]) == (422, True), answer.text
+    for change, detail in NOT_ISSUED:
+        given = {"name": "gauge", "scopes": ["planner"], "expires_at": soon} | change
+        answer = await boss.ask("POST", "/v1/tokens", json=given)
+        assert (answer.status_code, detail in answer.json()["detail"]) == (422, True), answer.text
+    assert await site.access.tokens.list() == []
 
 
 async def test_a_token_that_expired_was_revoked_or_was_made_up_is_refused_with_the_reason(
@@ -280,7 +277,7 @@ async def test_reading_without_leave_is_refused_and_not_audited(site: Site) -> N
 
 async def test_the_services_of_a_namespace_are_kept_from_all_of_it(database: str, pool: Pool) -> None:
     for namespace in Namespace:
-        own = await connect(database, size=1, namespace=namespace)
+        own = await connect(database, size=1, role=role_name(namespace))
         for table in TABLES:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await own.fetch(f"SELECT * FROM {table}")  # noqa: S608

@@ -131,7 +131,11 @@ async def test_a_row_on_the_real_side_is_caught(pool: Pool, database: str, broke
         """
     )
     async with serving(database, broker, Namespace.EXERCISE):
+        unseen = await one_round(database, broker)
+        await pool.execute("GRANT SELECT ON hospital_beds TO muster_actual_canary")
         done = await one_round(database, broker)
+    assert unseen.reason == "database: permission denied for table hospital_beds to the canary; see `muster roles`"
+    assert (unseen.answered, unseen.clean) == (True, False), "what it may not look at proves nothing"
     assert done.answered
     assert sorted(leak.where for leak in done.leaks if leak.way is Way.ROW) == ["alerts", "hospital_beds"]
 

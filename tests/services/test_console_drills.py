@@ -29,6 +29,7 @@ from services.drills.starting import Launch, Settle
 from services.platform.cursor import write_cursor
 from services.platform.postgres import Pool, connect
 from services.platform.published import PublishedPlaybook
+from services.platform.rights import role_name
 from services.playbooks.stored import directory_from, plan_from
 from tests.conftest import TEMPLATE, database_named
 from tests.playbooks.sample import directory
@@ -61,11 +62,11 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-async def app(pool: Pool, database: str, stage: Stage) -> AsyncIterator[FastAPI]:
+async def app(database: str, stage: Stage) -> AsyncIterator[FastAPI]:
     """The exercise's API, on connections that are held to the exercise."""
-    held = await connect(database, size=4, namespace=Namespace.EXERCISE)
+    held = await connect(database, size=4, role=role_name(Namespace.EXERCISE))
     made = api(Door(PLANNER, EVALUATOR, AUDITOR, MEDIC))
-    add_drills(made, held, PublishedPlaybook(held, plan_from, directory_from), PLAYBOOKS, launcher=stage, owner=pool)
+    add_drills(made, held, PublishedPlaybook(held, plan_from, directory_from), PLAYBOOKS, launcher=stage)
     yield made
     await held.close()
 
@@ -418,9 +419,9 @@ async def test_a_rating_travels_with_its_drill(pool: Pool, planner: httpx.AsyncC
     connection = await asyncpg.connect(postgres)
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     elsewhere = await connect(database_named(postgres, name))
-    held = await connect(database_named(postgres, name), size=2, namespace=Namespace.EXERCISE)
+    held = await connect(database_named(postgres, name), size=2, role=role_name(Namespace.EXERCISE))
     app = api(Door(PLANNER))
-    add_drills(app, held, PublishedPlaybook(held, plan_from, directory_from), PLAYBOOKS, owner=elsewhere)
+    add_drills(app, held, PublishedPlaybook(held, plan_from, directory_from), PLAYBOOKS)
     async with client_for(app, PLANNER.name) as there:
         taken = await there.post("/v1/drills/import", content=zipped, headers={"Content-Type": "application/zip"})
         assert (taken.status_code, taken.json()["new"]) == (200, True)

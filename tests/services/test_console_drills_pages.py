@@ -42,7 +42,7 @@ def app(pool: Pool) -> FastAPI:
     made = api(Door(*CALLERS))
     add_inbox_api(made, world)
     add_scorecards_api(made, pool, world.namespace)
-    add_drills(made, pool, world.playbook, PLAYBOOKS, launcher=Stage(), owner=pool)
+    add_drills(made, pool, world.playbook, PLAYBOOKS, launcher=Stage())
     add_console(made, world.namespace, made.state.access, [add_drills_pages, add_scorecards], ROOTS)
     return made
 

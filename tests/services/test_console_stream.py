@@ -19,6 +19,7 @@ from services.console.live import Hub
 from services.console.stream import add_stream
 from services.console.stream_place import Place, PlaceError, Snapshot, read_place
 from services.platform.postgres import Pool, connect
+from services.platform.rights import role_name
 from tests.services.console_world import Door, api, person
 from tests.services.live_world import Event, Reader, follow, hold, listened, make_hub, served, write
 from tests.services.support import publish_shipped
@@ -198,7 +199,7 @@ async def test_a_world_hears_nothing_of_the_other(pool: Pool, database: str) -> 
     await publish_shipped(pool)
     heard: dict[Namespace, list[Event]] = {}
     apps = {}
-    pools = {namespace: await connect(database, size=2, namespace=namespace) for namespace in Namespace}
+    pools = {namespace: await connect(database, size=2, role=role_name(namespace)) for namespace in Namespace}
     for namespace, own in pools.items():
         hub = make_hub(own, namespace)
         app = api(Door(OFFICER))

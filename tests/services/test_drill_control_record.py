@@ -38,6 +38,7 @@ from services.drills.schedule import (
 )
 from services.platform.clock import ScaledClock
 from services.platform.postgres import Pool, connect
+from services.platform.rights import role_name
 from tests.domain.builders import MINUTE, START
 from tests.playbooks.sample import plan
 from tests.services.support import settings, until
@@ -150,7 +151,7 @@ async def test_another_process_of_the_exercise_stands_still_with_the_drill(
     await note_pause(pool, row.id, datetime.now(UTC), "li", None)
     follow_pauses(runtime)
     follower: asyncio.Task[Any] = asyncio.ensure_future(runtime._background[-1]())
-    exercised = await connect(database, namespace=Namespace.EXERCISE)
+    exercised = await connect(database, role=role_name(Namespace.EXERCISE))
     try:
 
         async def stands_still() -> bool:

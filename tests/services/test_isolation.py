@@ -12,6 +12,7 @@ from services.platform.decider import Decider, Incoming
 from services.platform.kafka import Origin
 from services.platform.postgres import Pool, connect
 from services.platform.published import PublishedPlaybook
+from services.platform.rights import role_name
 from services.playbooks.stored import directory_from, plan_from
 from tests.services.support import publish_shipped, report
 
@@ -19,7 +20,7 @@ WITH_STATUS = "SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_c
 
 
 async def decider(database: str, namespace: Namespace) -> tuple[Pool, Decider]:
-    pool = await connect(database, size=2, namespace=namespace)
+    pool = await connect(database, size=2, role=role_name(namespace))
     playbook = PublishedPlaybook(pool, plan_from, directory_from)
     return pool, Decider(pool, playbook, SystemClock(), namespace, "test")
 
@@ -42,7 +43,7 @@ async def test_a_namespace_sees_and_writes_its_own_rows_only(pool: Pool, databas
             assert await own.fetchval(f"SELECT count(*) FROM {table}") > 0  # noqa: S608
             assert await own.fetchval(f"SELECT count(DISTINCT status) FROM {table}") == 1  # noqa: S608
         await own.close()
-    exercise = await connect(database, size=1, namespace=Namespace.EXERCISE)
+    exercise = await connect(database, size=1, role=role_name(Namespace.EXERCISE))
     changed = await exercise.execute("UPDATE incidents SET phase = 'closed' WHERE id = $1", real.incident_id)
     assert changed == "UPDATE 0"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -10,6 +10,7 @@ from schemas.vocabulary import Namespace, Status
 from services.dispatch import service as dispatch
 from services.platform.postgres import Pool, connect
 from services.platform.precedence import Precedence, real_incidents_during
+from services.platform.rights import role_name
 from services.platform.runtime import Runtime
 from services.playbooks.stored import directory_from, plan_from
 from tests.services.support import publish_shipped, report, send, sent_report, settings, until
@@ -70,7 +71,7 @@ async def test_the_real_is_decided_before_the_exercise_that_came_first(pool: Poo
 async def test_another_process_learns_of_real_incidents_from_the_record(pool: Pool, database: str) -> None:
     """The exercise's own role, which can't read a real row, is told that one came in just now."""
     await publish_shipped(pool)
-    own = await connect(database, size=1, namespace=Namespace.EXERCISE)
+    own = await connect(database, size=1, role=role_name(Namespace.EXERCISE))
     precedence = Precedence(quiet=5, at_most=0.1)
     watching = asyncio.create_task(precedence.watch(own))
     try:
@@ -102,7 +103,7 @@ async def test_a_drill_is_told_how_many_real_incidents_came_in_and_when_and_not_
     before.clock.time = during.clock.time = start + 2 * MINUTE
     await before.say(headline="more of it")
     await during.say(headline="more of it")
-    own = await connect(database, size=1, namespace=Namespace.EXERCISE)
+    own = await connect(database, size=1, role=role_name(Namespace.EXERCISE))
     try:
         found = await real_incidents_during(own, start, start + 10 * MINUTE)
         assert found.count == 1

@@ -15,6 +15,7 @@ from services.console.performance import Done, card_of
 from services.console.scorecards import add_scorecards_api
 from services.domain.segments import NEVER
 from services.platform.postgres import Pool, connect
+from services.platform.rights import role_name
 from tests.services.console_world import NOBODY, Door, api, client_for, person
 from tests.services.drill_history import write_drill
 from tests.services.support import publish_shipped
@@ -58,7 +59,7 @@ async def ask(
     database: str, path: str, who: str = "planner", namespace: Namespace = Namespace.ACTUAL
 ) -> httpx.Response:
     """Ask one world's site."""
-    held = await connect(database, size=2, namespace=namespace)
+    held = await connect(database, size=2, role=role_name(namespace))
     try:
         app = api(Door(PLANNER, MEDIC))
         add_scorecards_api(app, held, namespace)

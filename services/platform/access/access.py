@@ -42,7 +42,7 @@ _log = get_logger(__name__)
 
 
 class Access:
-    """Implements `services.platform.access.guard.Access`. ``pool`` connects as the tables' owner."""
+    """Implements `services.platform.access.guard.Access`. ``pool`` connects under access's own role."""
 
     def __init__(
         self,

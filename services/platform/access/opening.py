@@ -15,6 +15,7 @@ from services.platform.access.people import Person, new_person
 from services.platform.access.principal import STAFF
 from services.platform.access.settings import read_access, read_oidc
 from services.platform.postgres import connect
+from services.platform.rights import ACCESS
 
 FIRST_LOGIN = "admin"
 DEMO_PASSWORD = "muster-demo-2026"  # noqa: S105 - public by purpose: the embedded demo's, on loopback only
@@ -36,12 +37,12 @@ _UNLOCK = "SELECT pg_advisory_unlock(hashtext('muster.first-run'))"
 
 
 async def open_access(database: str, *, size: int = _SIZE, **given: Any) -> Access:
-    """Connect as the tables' owner; settings that aren't ``given`` come from the environment.
+    """Connect under access's own role; settings that aren't ``given`` come from the environment.
 
     Raises `MusterError` in one line.
     """
     settings, oidc = read_access(**given), read_oidc()
-    pool = await connect(database, size=size, name="muster-access")
+    pool = await connect(database, size=size, name="muster-access", role=ACCESS)
     return Access(pool, settings, provider=None if oidc is None else Provider(oidc, pool))
 
 

@@ -19,7 +19,10 @@ from services.platform.embedded.process import Account, ChildProcess, last_words
 
 MAJOR_VERSION = "18"
 ROLE = DATABASE = "muster"
-NAMESPACE_ROLES = ("muster_actual", "muster_exercise")
+MAKES_ROLES = f"""ALTER ROLE {ROLE} CREATEROLE;
+
+GRANT muster_actual, muster_exercise TO {ROLE} WITH ADMIN TRUE;"""
+"""For data folders of earlier versions, in which these two roles are the superuser's."""
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -49,8 +52,8 @@ class EmbeddedPostgres:
     """A PostgreSQL server on loopback whose data stays in `data_dir` from one run to the next.
 
     `data_dir` gets `cluster/`, `password` (0600), `postgres.log` and `lock`; no permission outside it changes. The
-    role `muster` owns the database `muster`, may create databases, and is no superuser (the superuser can't log
-    in at all). Without `port` a free one is taken at the first start and kept by this object.
+    role `muster` owns the database `muster`, may create databases and roles, and is no superuser (the superuser can't
+    log in at all). Without `port` a free one is taken at the first start and kept by this object.
     """
 
     def __init__(self, data_dir: Path, *, port: int | None = None) -> None:
@@ -89,7 +92,10 @@ class EmbeddedPostgres:
                 await stop_leftovers(self._cluster)
             else:
                 await self._create(programs, account)
-            await self._run(programs, account)
+            if not await self._run(programs, account):
+                await self._server.stop(STOP_SECONDS)  # type: ignore[union-attr] # it runs
+                await as_superuser(MAKES_ROLES, programs, self._cluster, account)
+                await self._run(programs, account)
         return self._dsn(DATABASE)
 
     async def stop(self) -> None:
@@ -103,7 +109,8 @@ class EmbeddedPostgres:
         if self._server is not None:
             self._server.kill()
 
-    async def _run(self, programs: Path, account: Account | None) -> None:
+    async def _run(self, programs: Path, account: Account | None) -> bool:
+        """Start the server; gives whether the owner may make roles, which in folders of earlier versions it may not."""
         self.port = self.port or free_ports(1)[0]
         require_free(self.port)
         settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
@@ -120,12 +127,12 @@ class EmbeddedPostgres:
         )
         await self._server.start()
         try:
-            await self._ensure_database(self._server, time.monotonic() + START_SECONDS)
+            return await self._ensure_database(self._server, time.monotonic() + START_SECONDS)
         except BaseException:
             await self._server.stop()
             raise
 
-    async def _ensure_database(self, server: ChildProcess, deadline: float) -> None:
+    async def _ensure_database(self, server: ChildProcess, deadline: float) -> bool:
         while True:
             try:
                 connection = await asyncpg.connect(self._dsn("postgres"), ssl=False)
@@ -140,6 +147,7 @@ class EmbeddedPostgres:
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
+            return bool(await connection.fetchval("SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user"))
         finally:
             await connection.close()
 
@@ -153,15 +161,8 @@ class EmbeddedPostgres:
         folder = _folder_argument(fresh, account)
         await _run_program([programs / "initdb", "-D", folder, *INITDB], fresh, account)
         (fresh / "pg_hba.conf").write_text(HBA)
-        role = f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self._password()}';\n\n"
-        # The roles that row-level security knows; the owner takes one on, and has none of their rights by itself.
-        role += "".join(
-            f"CREATE ROLE {name} NOLOGIN;\n\nGRANT {name} TO {ROLE} WITH INHERIT FALSE, SET TRUE;\n\n"
-            for name in NAMESPACE_ROLES
-        )
-        # Single-user mode: the superuser never needs a password, or a way in over the network.
-        await _run_program(
-            [programs / "postgres", "--single", "-j", "-D", folder, "postgres"], fresh, account, stdin=role.encode()
+        await as_superuser(
+            f"CREATE ROLE {ROLE} LOGIN CREATEDB CREATEROLE PASSWORD '{self._password()}';", programs, fresh, account
         )
         fresh.rename(self._cluster)
 
@@ -191,6 +192,15 @@ def _folder_argument(folder: Path, account: Account | None) -> Path:
     # The launcher enters the folder as root and then becomes `account`, which may be unable to walk the path to it
     # (below /root, say) but stays inside. That saves opening the parent folders to everybody.
     return folder if account is None else Path("/proc/self/cwd")
+
+
+async def as_superuser(sql: str, programs: Path, cluster: Path, account: Account | None) -> None:
+    """Run statements in a cluster whose server is down, an empty line between them.
+
+    In single-user mode, so that the superuser never needs a password, or a way in over the network.
+    """
+    argv: list[str | Path] = [programs / "postgres", "--single", "-j", "-D", _folder_argument(cluster, account)]
+    await _run_program([*argv, "postgres"], cluster, account, stdin=f"{sql}\n\n".encode())
 
 
 async def _run_program(argv: list[str | Path], cwd: Path, account: Account | None, *, stdin: bytes = b"") -> None:
