@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -158,7 +159,8 @@ def main() -> int:
     parser.add_argument("--mutations", action="store_true", help="take out one safeguard after another instead")
     parser.add_argument("--folder", type=Path, help="keep data, logs and histories in this folder")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    configure_logging(form="console", level="critical")  # departments live in this process, and tell of every fault
+    configure_logging(form="console", level="critical")  # departments live in this process, and tell of every fault,
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # as does their library
     return asyncio.run(run(parser.parse_args()))
 
 
