@@ -144,20 +144,43 @@ def _stamped(milliseconds: int) -> datetime | None:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Starts a group member's new share from its beginning while that is asked for."""
+    """Starts a group member's new share from its beginning while that is asked for, and where the log is another one.
+
+    A commit that was on its way when the broker lost its data may be taken by the new one, which then has the member
+    go on in the middle. A log that is another begins earlier than the one before, or with another record.
+    """
 
     def __init__(self) -> None:
         self.rewind_until = 0.0
         self.consumer_of: Any = None
+        self._begins: dict[TopicPartition, tuple[int, int]] = {}
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Do nothing: what is in hand is finished, and what can't be committed comes again."""
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Rewind while the broker's data is known to be new."""
+        """Rewind what is known to be new."""
         partitions = list(assigned)
-        if partitions and time() < self.rewind_until:
-            await self.consumer_of.consumer.seek_to_beginning(*partitions)
+        again = partitions if time() < self.rewind_until else await self._renewed(partitions)
+        if again:
+            await self.consumer_of.consumer.seek_to_beginning(*again)
+
+    async def _renewed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """List the partitions whose log isn't the one that was read before."""
+        if not partitions:
+            return []
+        found = await self.consumer_of.consumer.offsets_for_times(dict.fromkeys(partitions, 0))
+        renewed: list[TopicPartition] = []
+        for partition, first in found.items():
+            before = self._begins.get(partition)
+            if first is None:
+                renewed += [partition] if before else []
+                continue
+            begins = (first.offset, first.timestamp)
+            if before is not None and (begins[0] < before[0] or (begins[0] == before[0] and begins != before)):
+                renewed.append(partition)
+            self._begins[partition] = begins
+        return renewed
 
 
 class Consumer:

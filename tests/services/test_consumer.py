@@ -4,15 +4,56 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndTimestamp
+
 from schemas.envelope import INCIDENT
 from schemas.topics import INCIDENTS, topic_name
 from schemas.vocabulary import Namespace
-from services.platform.kafka import BRISK, Received, Record, consume, make_broker
+from services.platform.kafka import BRISK, Received, Record, _Listener, consume, make_broker
 from services.platform.topics import create_topics
 from tests.services.support import report, send, sent_report, until
 
 
-async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_with_the_group(broker: str) -> None:
+class Logs:
+    """Stands where a consumer stands: where each log begins, and which were gone back to."""
+
+    def __init__(self) -> None:
+        self.consumer = self
+        self.begins: dict[TopicPartition, OffsetAndTimestamp | None] = {}
+        self.again: list[TopicPartition] = []
+
+    async def offsets_for_times(
+        self, wanted: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        return {partition: self.begins.get(partition) for partition in wanted}
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.again += partitions
+
+
+async def test_a_log_that_is_another_is_read_from_its_beginning() -> None:
+    """Also where the new broker was told, in its first moments, how far the old one's log had been read."""
+    logs, listener = Logs(), _Listener()
+    listener.consumer_of = logs
+    same, shorter, other, empty = (TopicPartition("orders", number) for number in range(4))
+    logs.begins = {each: OffsetAndTimestamp(5, 1_000) for each in (same, shorter, other, empty)}
+    await listener.on_partitions_assigned({same, shorter, other, empty})
+    assert logs.again == [], "nothing is known of before"
+    logs.begins = {
+        same: OffsetAndTimestamp(7, 2_000),  # the oldest records have gone, as they do
+        shorter: OffsetAndTimestamp(0, 2_000),
+        other: OffsetAndTimestamp(5, 2_000),
+        empty: None,
+    }
+    await listener.on_partitions_assigned({same, shorter, other, empty})
+    assert set(logs.again) == {shorter, other, empty}
+
+
+async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_with_the_group(
+    broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
     taken: list[UUID] = []
     failures = 0
 
@@ -47,5 +88,6 @@ async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_w
         await send(broker, sent_report(report()))
         await until(lambda: seen(2))
         assert len(set(taken)) == 2
+        assert "failed on partition assignment" not in caplog.text
     finally:
         await client.stop()
