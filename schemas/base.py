@@ -2,7 +2,8 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, Self
 
 from pydantic import (
     UUID7,
@@ -89,6 +90,25 @@ class Message(BaseModel):
     """A thing said on the wire: frozen; fields this version doesn't know are kept and passed on."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    @classmethod
+    def of_checked(cls, **values: Any) -> Self:
+        """Make a message of values that were checked before: `model_construct`, many times as fast.
+
+        Fields with a default may be left out, unless a function makes it; nothing is an alias, nothing is private.
+        """
+        made = cls.__new__(cls)
+        object.__setattr__(made, "__dict__", {**_defaults(cls), **values})
+        object.__setattr__(made, "__pydantic_fields_set__", set(values))
+        object.__setattr__(made, "__pydantic_extra__", {})
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    # All of them, in the order in which they are written.
+    return {name: field.default for name, field in model.model_fields.items()}
 
 
 class Document(BaseModel):

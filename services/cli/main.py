@@ -17,6 +17,7 @@ COMMANDS = {
     "backup": ("services.cli.backup", "backup"),
     "restore": ("services.cli.backup", "restore"),
     "catch-up": ("services.cli.backup", "catch_up"),
+    "bench": ("services.cli.bench", "bench"),
 }
 """Commands by name: the module and the function that is one."""
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from schemas import assignment as wire
+from schemas.incident import IncidentReport
 from schemas.timeline import Entry, TimelineEntry
 from schemas.vocabulary import AssignmentState, Notice
 from services.domain.adding import widen
@@ -26,6 +27,9 @@ class Draft:
         self.incident = incident
         self.before = incident
         self._touched: dict[UUID, set[str]] = {}
+        self._of_task: dict[tuple[UUID, str], list[UUID]] = {}
+        for assignment in incident.assignments.values():
+            self._of_task.setdefault((assignment.activation_id, assignment.task), []).append(assignment.id)
         self.activations: dict[UUID, Activation] = dict(incident.activations)
         self.assignments: dict[UUID, Assignment] = dict(incident.assignments)
         self.obstacles: dict[UUID, Obstacle] = dict(incident.obstacles)
@@ -37,6 +41,7 @@ class Draft:
         self.broker_at = broker_at
         self._given = 0
         self._widened: dict[UUID, Plan] = {}
+        self._summed_up: tuple[IncidentReport, wire.IncidentSummary] | None = None
         self._entries: list[TimelineEntry] = []
         self._orders: list[Order] = []
 
@@ -65,7 +70,7 @@ class Draft:
 
     def of_task(self, activation_id: UUID, task: str) -> list[Assignment]:
         """List the assignments of one task of one activation as they now stand, oldest first."""
-        return [a for a in self.assignments.values() if a.task == task and a.activation_id == activation_id]
+        return [self.assignments[id_] for id_ in self._of_task.get((activation_id, task), ())]
 
     def put(self, assignment: Assignment) -> Assignment:
         """Keep an assignment's new state and work out when it next falls due."""
@@ -77,6 +82,8 @@ class Draft:
         kept = assignment if due == assignment.next_due_at else replace(assignment, next_due_at=due)
         before = self.assignments.get(kept.id)
         self.assignments[kept.id] = kept
+        if before is None:
+            self._of_task.setdefault((kept.activation_id, kept.task), []).append(kept.id)
         if before is None or before.state is not kept.state or before.silent is not kept.silent:
             self._touched.setdefault(kept.activation_id, set()).add(kept.task)
         return kept
@@ -112,7 +119,7 @@ class Draft:
         if activation is not None:
             detail.setdefault("plan", activation.plan)
         self._entries.append(
-            TimelineEntry.model_construct(
+            TimelineEntry.of_checked(
                 entry_id=self.new_id(),
                 incident_id=incident_id or self.incident.id,
                 status=self.incident.status,
@@ -151,8 +158,7 @@ class Draft:
         activation = self.activations[sent.activation_id]
         plan = self.plan(activation)
         task = plan.tasks[sent.task]
-        report = self.incident.report
-        message = wire.Assignment.model_construct(
+        message = wire.Assignment.of_checked(
             assignment_id=sent.id,
             activation_id=activation.id,
             incident_id=self.incident.id,
@@ -172,23 +178,31 @@ class Draft:
             done_when=task.done_when,
             instructions=task.instructions,
             read_back=task.read_back,
-            deadlines=wire.Deadlines.model_construct(
+            deadlines=wire.Deadlines.of_checked(
                 acknowledge_by=sent.acknowledge_by, start_by=sent.start_by, complete_by=sent.complete_by
             ),
-            incident=wire.IncidentSummary.model_construct(
-                event=report.event,
-                headline=report.headline,
-                description=report.description,
-                severity=report.severity,
-                areas=tuple(area.description for area in report.areas),
-                occurred_at=report.occurred_at,
-            ),
+            incident=self._summary,
             issued_at=sent.issued_at,
             addressed_to=addressed_to,
             reason=reason,
             parent_id=sent.parent_id,
         )
         self._orders.append(Order(self.new_id(), to or sent.department, message))
+
+    @property
+    def _summary(self) -> wire.IncidentSummary:
+        report = self.incident.report
+        if self._summed_up is None or self._summed_up[0] is not report:
+            summary = wire.IncidentSummary.of_checked(
+                event=report.event,
+                headline=report.headline,
+                description=report.description,
+                severity=report.severity,
+                areas=tuple(area.description for area in report.areas),
+                occurred_at=report.occurred_at,
+            )
+            self._summed_up = (report, summary)
+        return self._summed_up[1]
 
     def end(self, assignment: Assignment, state: AssignmentState, entry: Entry, notice: Notice, reason: str) -> None:
         """End an open assignment from our side, tell its department why, and close its obstacles."""

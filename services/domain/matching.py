@@ -1,4 +1,4 @@
-"""Which plans answer an incident, and why: through an index on category first, the written guard last."""
+"""Which plans answer an incident, and why: through an index on what they ask for first, the written guard last."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,10 +7,14 @@ from enum import StrEnum
 
 from schemas.incident import IncidentReport
 from schemas.vocabulary import Category, Certainty, Severity, Urgency
+from services.domain.phrases import Phrases
 from services.domain.plan import ConditionError, Level, Match, Plan
 
 SHORT_WORD = 3
 """Letters up to which an event's word must be met whole: *FLA* is a code, and not the beginning of *flames*."""
+
+_ANYWHERE = ""
+"""Stands for every area, and for none: where a report names no area, a plan's can't be ruled out."""
 
 
 class Answers(StrEnum):
@@ -31,21 +35,34 @@ class Verdict:
 
 
 class PlanIndex:
-    """The published plans, ordered by priority, found by category. 10,000 plans cost little more than ten."""
+    """The published plans, ordered by priority, found by category, event and area. 10,000 cost little more than ten."""
 
     def __init__(self, plans: Iterable[Plan]) -> None:
         self._ordered = tuple(sorted(plans, key=lambda plan: (-plan.match.priority, plan.id)))
         self.by_id: Mapping[str, Plan] = {plan.id: plan for plan in self._ordered}
-        by_category: dict[Category, list[tuple[int, Plan]]] = {category: [] for category in Category}
+        # Under None stand the plans that ask for nothing there; under every category and event stands also _ANYWHERE.
+        self._places: dict[tuple[Category, str | None, str | None], list[int]] = {}
         for place, plan in enumerate(self._ordered):
-            for category in plan.match.categories:
-                by_category[category].append((place, plan))
-        self._by_category = by_category
+            match = plan.match
+            for category in match.categories:
+                for event in match.events or (None,):
+                    for area in (*(match.areas or (None,)), _ANYWHERE):
+                        self._places.setdefault((category, event, area), []).append(place)
+        self._events = Phrases(event for plan in self._ordered for event in plan.match.events)
+        self._areas = Phrases(area for plan in self._ordered for area in plan.match.areas)
 
     def candidates(self, report: IncidentReport) -> list[Plan]:
-        """List the plans that share a category with the report, highest priority first."""
-        found = {place: plan for category in report.categories for place, plan in self._by_category[category]}
-        return [found[place] for place in sorted(found)]
+        """List the plans that share a category with the report and may share event and area, highest priority first."""
+        texts = (report.event or "", report.headline or "", *_listed(report.event_codes))
+        events = [None, *self._events.within("\n".join(texts).casefold())]
+        named = "\n".join(part for area in report.areas for part in (area.description, *_listed(area.geocodes)))
+        areas = [None, *self._areas.within(named.casefold())] if report.areas else [_ANYWHERE]
+        found: set[int] = set()
+        for category in report.categories:
+            for event in events:
+                for area in areas:
+                    found.update(self._places.get((category, event, area), ()))
+        return [self._ordered[place] for place in sorted(found)]
 
     def matches(self, report: IncidentReport) -> list[Verdict]:
         """List the plans that answer the report, or may; highest priority first."""
@@ -77,6 +94,10 @@ def judge(plan: Plan, report: IncidentReport) -> Verdict:
         return Verdict(plan, Answers.UNSURE, tuple(reasons))
     reasons.append(f"guard {'holds' if holds else 'does not hold'}: {guard.source}")
     return Verdict(plan, sure if holds else Answers.NO, tuple(reasons))
+
+
+def _listed(codes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [code for group in codes.values() for code in group]
 
 
 def _category(match: Match, report: IncidentReport) -> tuple[bool, str]:

@@ -341,23 +341,24 @@ class _Work:
             {"incident_id": entry.incident_id, "status": entry.status, **chain_columns(entry)}
             for entry in {entry.incident_id: entry for entry in entries}.values()
         ]
+        self.settled.incidents = {draft.incident_id for draft in self._drafts}
         saved = await connection.fetch(
             query("save_decisions"),
-            rows(self._inbox),
+            self._inbox,
             rows(changes.incidents),
             rows(changes.activations),
-            rows(changes.assignments),
+            changes.assignments,
             rows(changes.obstacles),
             rows([{**dict(entry), **chain_columns(entry)} for entry in entries]),
-            rows([draft.row() for draft in self._drafts]),
+            [draft.row() for draft in self._drafts],
             rows(openings),
             [key for key, _ in self._released],
             [incident_id for _, incident_id in self._released],
             LEASE,
             rows(chains),
+            list(self.settled.incidents),
         )
         drafts = {draft.envelope.id: draft for draft in self._drafts}
-        self.settled.incidents = {draft.incident_id for draft in self._drafts}
         self.settled.messages = [drafts[row["event_id"]].with_seq(row["seq"]) for row in saved if not row["behind"]]
         return self.settled
 

@@ -5,6 +5,7 @@ them, and is published by whoever confirms those.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Outbox:
         self._broker = broker
         self._namespace = namespace
         self._types = None if types is None else sorted(types)
+        self._soon: set[asyncio.Task[None]] = set()
 
     async def publish(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
         """Publish what this worker has just committed, then what others have committed behind it meanwhile.
@@ -77,6 +79,27 @@ class Outbox:
                     return
         except TRANSIENT as error:
             _log.warning("publishing is left to the sweeper", error=repr(error))
+
+    def publish_soon(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> "asyncio.Task[None]":
+        """Publish while the caller goes on: a worker decides about its next batch, and waits before it hands on that.
+
+        What such a worker leaves behind when it dies is published by the sweepers, as what it dies in the midst of is.
+        """
+        task = asyncio.create_task(self._publish_quietly(messages, incidents))
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+        return task
+
+    async def _publish_quietly(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
+        try:
+            await self.publish(messages, incidents)
+        except Exception:  # noqa: BLE001 - it is on record, and nobody waits for how this ends
+            _log.exception("publishing is left to the sweeper")
+
+    async def drain(self) -> None:
+        """Wait until everything is out that was to be published soon."""
+        while self._soon:
+            await asyncio.wait(self._soon)
 
     async def announce(self, records: Sequence[Record]) -> None:
         """Publish records that are on file elsewhere; one that the broker doesn't take is only logged."""
@@ -112,9 +135,9 @@ class Outbox:
         done = [message.seq for message, error in zip(messages, results, strict=True) if error is None]
         if done:
             await self._pool.execute(query("mark_published"), done)
-        for message, error in zip(messages, results, strict=True):
-            if error is None:
-                PUBLISHED.labels(self._namespace.value, message.envelope.type).inc()
+        told = Counter(m.envelope.type for m, error in zip(messages, results, strict=True) if error is None)
+        for kind, count in told.items():
+            PUBLISHED.labels(self._namespace.value, kind).inc(count)
         failures = [error for error in results if error is not None]
         if failures:
             _log.warning("messages not published yet", failed=len(failures), error=repr(failures[0]))

@@ -1,10 +1,10 @@
 """What a service does with a batch of records: admit or set aside, decide on record, publish."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import stamina
-import structlog
 
 from schemas.vocabulary import Namespace
 from services.domain.decision import Answered, Commanded, Decision, Outcome, Reported
@@ -55,6 +55,7 @@ class Worker:
         self._namespace = namespace
         self._admit = admit
         self._again_at = again_at
+        self._publishing: asyncio.Task[None] | None = None
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Take a batch. Returns once every record has had its effect or is set aside; then it may be committed."""
@@ -102,7 +103,9 @@ class Worker:
         for incoming, decision in zip(batch, settled.decisions, strict=True):
             _tell(incoming, decision)
         if self._outbox is not None:
-            await self._outbox.publish(settled.messages, settled.incidents)
+            if self._publishing is not None:
+                await self._publishing
+            self._publishing = self._outbox.publish_soon(settled.messages, settled.incidents)
         return [
             letter_of(sources[id(incoming)], decision.reason)
             for incoming, decision in zip(batch, settled.decisions, strict=True)
@@ -116,17 +119,13 @@ def letter_of(record: Record, reason: str) -> DeadLetter:
 
 
 def _tell(incoming: Incoming, decision: Decision) -> None:
-    with structlog.contextvars.bound_contextvars(
-        incident_id=str(incoming.incident_id), event_id=str(incoming.event.id)
-    ):
-        status = decision.incident.status.value if decision.incident else None
-        assignments = [str(order.message.assignment_id) for order in decision.orders]
-        _log.info(
-            "decided",
-            type=incoming.type,
-            outcome=decision.outcome.value,
-            reason=decision.reason,
-            status=status,
-            assignments=assignments,
-            at=datetime.now(UTC).isoformat(),
-        )
+    _log.info(
+        "decided",
+        incident_id=str(incoming.incident_id),
+        event_id=str(incoming.event.id),
+        type=incoming.type,
+        outcome=decision.outcome.value,
+        reason=decision.reason,
+        status=decision.incident.status.value if decision.incident else None,
+        assignments=[str(order.message.assignment_id) for order in decision.orders],
+    )

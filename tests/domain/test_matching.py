@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemas.incident import IncidentReport
+from schemas.incident import Area, IncidentReport
 from schemas.vocabulary import Category, Certainty, Severity, Urgency
 from services.domain.matching import Answers, PlanIndex, choose_level, judge, rank
 from services.domain.plan import Condition, Level, Match
@@ -167,6 +169,37 @@ def test_matches_holds_the_unsure_and_leaves_out_the_ruled_out() -> None:
     ]
     found = {verdict.plan.id: verdict.answers for verdict in PlanIndex(plans).matches(make_report())}
     assert found == {"sure": Answers.YES, "unsure": Answers.UNSURE}
+
+
+words = st.text("ab 水", min_size=1, max_size=3)
+codes = st.dictionaries(st.just("SAME"), st.lists(words, max_size=2).map(tuple), max_size=1)
+rules = st.builds(
+    Match,
+    st.frozensets(st.sampled_from([Category.MET, Category.GEO]), min_size=1),
+    events=st.lists(words, max_size=2).map(tuple),
+    areas=st.lists(words, max_size=2).map(tuple),
+)
+
+
+@given(
+    rules=st.lists(rules, max_size=6),
+    told=st.fixed_dictionaries(
+        {
+            "categories": st.lists(st.sampled_from(list(Category)[:4]), max_size=2).map(tuple),
+            "event": st.none() | st.text("abAB 水", max_size=8),
+            "headline": st.none() | st.text("ab水\n", max_size=8),
+            "event_codes": codes,
+            "areas": st.lists(
+                st.builds(lambda name, found: Area(description=name, geocodes=found), words, codes), max_size=2
+            ).map(tuple),
+        }
+    ),
+)
+def test_the_index_passes_over_no_plan_that_answers(rules: list[Match], told: dict[str, Any]) -> None:
+    index = PlanIndex(make_plan(name=f"plan-{place}", match=rule) for place, rule in enumerate(rules))
+    report = make_report(**told)
+    answering = [verdict for verdict in index.explain(report) if verdict.answers is not Answers.NO]
+    assert index.matches(report) == answering
 
 
 def test_explain_judges_also_the_plans_the_index_passes_over() -> None:

@@ -93,6 +93,14 @@ async def test_report_becomes_orders_and_answers_come_back(pool: Pool, broker: s
     await assert_sound(pool)
 
 
+async def test_a_clean_stop_leaves_nothing_unpublished(pool: Pool, broker: str, running: Runtime) -> None:
+    """What was decided before a stop is on the broker after it, though it is published beside the next batch."""
+    await send(broker, *(sent_report(report()) for _ in range(60)))
+    await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM inbox"))
+    await running.stop()
+    assert await pool.fetchval("SELECT count(*) > 0 AND count(*) = count(published_at) FROM outbox")
+
+
 async def send_unbounded(
     kafka: str, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
 ) -> KafkaError | None:

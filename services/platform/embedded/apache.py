@@ -84,6 +84,10 @@ class ApacheKafka:
         """Whether `node` runs."""
         return node in self._nodes and self._nodes[node].alive
 
+    def pid(self, node: int) -> int | None:
+        """Return the process id of `node`, or None before its first start."""
+        return self._nodes[node].pid if node in self._nodes else None
+
     def node_at(self, port: int) -> int:
         """Return the node that listens on broker port `port`: its number is also its Kafka node id."""
         return [each.broker for each in self._ports].index(port) + 1

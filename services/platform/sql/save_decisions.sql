@@ -2,9 +2,12 @@
 WITH behind AS (
     SELECT DISTINCT incident_id FROM outbox
     WHERE published_at IS NULL AND type IN ('muster.assignment', 'muster.timeline')
-      AND incident_id = ANY (SELECT (row ->> 'incident_id')::uuid FROM jsonb_array_elements($7::jsonb) AS row)
+      AND incident_id = ANY ($13::uuid[])
 ), into_inbox AS (
-    INSERT INTO inbox SELECT * FROM jsonb_populate_recordset(NULL::inbox, $1::jsonb)
+    INSERT INTO inbox (
+        event_id, incident_id, status, type, outcome, reason, topic, partition, position, broker_at, decided_at, input
+    )
+    SELECT * FROM unnest($1::new_input[])
 ), into_incidents AS (
     INSERT INTO incidents SELECT * FROM jsonb_populate_recordset(NULL::incidents, $2::jsonb)
     ON CONFLICT (id) DO UPDATE SET
@@ -18,7 +21,7 @@ WITH behind AS (
         stood_down_at = excluded.stood_down_at, next_due_at = excluded.next_due_at, unfilled = excluded.unfilled,
         added = excluded.added
 ), into_assignments AS (
-    INSERT INTO assignments SELECT * FROM jsonb_populate_recordset(NULL::assignments, $4::jsonb)
+    INSERT INTO assignments SELECT * FROM unnest($4::new_assignment[])
     ON CONFLICT (id, issued_at) DO UPDATE SET
         state = excluded.state, revision = excluded.revision, silent = excluded.silent,
         missed = excluded.missed, ladder = excluded.ladder, rung = excluded.rung, rung_at = excluded.rung_at,
@@ -56,7 +59,7 @@ WITH behind AS (
         -- What an earlier message of the same incident still waits before is published after it, by whoever holds that one.
         CASE WHEN m.incident_id IN (SELECT incident_id FROM behind)
             THEN clock_timestamp() ELSE clock_timestamp() + $11::interval END
-    FROM jsonb_populate_recordset(NULL::outbox, $7::jsonb) AS m
+    FROM unnest($7::new_message[]) AS m
     RETURNING seq, event_id, incident_id
 )
 SELECT seq, event_id, incident_id IN (SELECT incident_id FROM behind) AS behind FROM into_outbox ORDER BY seq
