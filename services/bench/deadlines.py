@@ -96,7 +96,7 @@ async def _furnish(stage: Stage, count: int) -> str:
     Each database has a broker of its own, as every Muster has.
     """
     database = await stage.database(contenders.wordings())
-    pool = await connect(database, size=1, role=role_name(Namespace.ACTUAL))
+    pool = await connect(database, size=2, role=role_name(Namespace.ACTUAL))
     playbook = PublishedPlaybook(pool, plan_from, directory_from)
     decider = Decider(pool, playbook, SystemClock(), Namespace.ACTUAL, "bench")
     await decider.decide([Incoming(Reported(uuid7(), material.report()), INCIDENT, Origin("bench", 0, 0, None))])
