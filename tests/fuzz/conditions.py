@@ -193,8 +193,8 @@ def entries() -> list[Entry]:
         "\\u0000",
     )
     kinds: list[tuple[str, Callable[[], AbstractContextManager[Target]], tuple[str, ...], tuple[int, int]]] = [
-        ("cel-plan", plan_conditions, VARIABLES, (70_000, 12_000)),
-        ("cel-drill", drill_conditions, DRILL_VARIABLES, (30_000, 6_000)),
+        ("cel-plan", plan_conditions, VARIABLES, (10_000, 2_000)),
+        ("cel-drill", drill_conditions, DRILL_VARIABLES, (6_000, 1_500)),
     ]
     return [
         Entry(name, opened, seeds, shaped(names), shares, (*names, *FUNCTIONS, *MACROS, *marks), longest=LONGEST)

@@ -259,14 +259,14 @@ def entries() -> list[Entry]:
         b"\xff\xfe{}",
     ]
     return [
-        Entry("json-report", body, lambda: seeds, lambda: trees, (40_000, 8_000), words),
-        Entry("cli-report", _file(".json", use_report), lambda: seeds, lambda: trees, (15_000, 4_000), words),
+        Entry("json-report", body, lambda: seeds, lambda: trees, (60_000, 2_000), words),
+        Entry("cli-report", _file(".json", use_report), lambda: seeds, lambda: trees, (8_000, 1_000), words),
         Entry("cli-cap", _file(".cap", use_report), lambda: [ALERT.encode()], lambda: spoilt([ALERT.encode()]),
-        (10_000, 2_000)),
-        Entry("cli-csv", _file(".csv", use_records), _csvs, _tables, (35_000, 6_000), (HEADER, *ROWS)),
+        (6_000, 500)),
+        Entry("cli-csv", _file(".csv", use_records), _csvs, _tables, (15_000, 1_500), (HEADER, *ROWS)),
         Entry(
             "cli-bundle", _file(".zip", use_bundle), _bundles,
-            lambda: st.one_of(nearly([rows()]).map(packed), spoilt(_bundles()[:1])), (20_000, 6_000), (MANIFEST,
+            lambda: st.one_of(nearly([rows()]).map(packed), spoilt(_bundles()[:1])), (8_000, 1_500), (MANIFEST,
             *TABLES),
         ),
     ]  # fmt: skip

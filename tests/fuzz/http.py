@@ -407,4 +407,4 @@ def entries() -> list[Entry]:
         "idempotency-key: ",
         *WHO,
     )
-    return [Entry("http", opened, seeds, shaped, (6_000, 14_000), words, longest=1 << 15)]
+    return [Entry("http", opened, seeds, shaped, (700, 1_600), words, longest=1 << 15)]

@@ -263,7 +263,7 @@ def _words() -> tuple[str, ...]:
 
 def entries() -> list[Entry]:
     """Give one entry for each type of message."""
-    shares = {INCIDENT: (140, 10), COMMAND: (90, 8), ACKNOWLEDGEMENT: (90, 8), ASSIGNMENT: (60, 5), TIMELINE: (60, 5)}
+    shares = {INCIDENT: (190, 1), COMMAND: (120, 1), ACKNOWLEDGEMENT: (120, 1), ASSIGNMENT: (80, 1), TIMELINE: (80, 1)}
     return [
         Entry(
             name=f"topic-{kind.removeprefix('muster.')}",
