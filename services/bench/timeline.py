@@ -46,10 +46,10 @@ _ASSIGNMENTS = """
 INSERT INTO assignments (id, activation_id, incident_id, status, task, role, department, issued_at, state, revision,
     silent, acknowledge_by, missed, rung, delivered_at, committed_at, started_at, completed_at, ended_at)
 SELECT gen_random_uuid(), $1, $2, 'Exercise', 'task-' || n % 6, 'role-' || n % 6,
-    $5::text || lpad((n % 6)::text, 5, '0'), $3, 'completed', 1, false, $3 + interval '1 minute', '{}', 0,
-    $3 + interval '1 second', $3 + (n % 600) * interval '100 ms', $3 + interval '2 minutes',
-    $3 + interval '9 minutes', $3 + interval '9 minutes'
-FROM generate_series(1, $4::integer) AS n
+    $5::text || lpad((n % 6)::text, 5, '0'), at, 'completed', 1, false, at + interval '1 minute', '{}', 0,
+    at + interval '1 second', at + (n % 600) * interval '100 ms', at + interval '2 minutes',
+    at + interval '9 minutes', at + interval '9 minutes'
+FROM generate_series(1, $4::integer) AS n CROSS JOIN (VALUES ($3::timestamptz)) AS begun (at)
 """
 _TIMELINE = """
 INSERT INTO timeline (entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, detail,
