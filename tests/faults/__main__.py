@@ -110,11 +110,15 @@ async def try_mutations(
     return rows
 
 
+def _is_asked_for(name: str, only: Sequence[str] | None) -> bool:
+    return not only or any(word in name for word in only)
+
+
 async def run(options: argparse.Namespace) -> int:
     """Run what was asked for; returns the exit code."""
     chosen = [fault for fault in FAULTS if (fault.subset or not options.subset)]
     if options.only:
-        chosen = [fault for fault in FAULTS if any(word in fault.name for word in options.only)]
+        chosen = [fault for fault in FAULTS if _is_asked_for(fault.name, options.only)]
     until = time.monotonic() + options.minutes * 60
     with tempfile.TemporaryDirectory(prefix="muster-faults-", ignore_cleanup_errors=True) as temporary:
         services = CORE if options.subset or options.mutations else SERVICES
@@ -123,7 +127,8 @@ async def run(options: argparse.Namespace) -> int:
         try:
             await world.start()
             if options.mutations:
-                found = await try_mutations(world, MUTATIONS, options.seed, options.rate)
+                wanted = [each for each in MUTATIONS if _is_asked_for(each.safeguard or "none", options.only)]
+                found = await try_mutations(world, wanted, options.seed, options.rate)
                 return tell_mutations(found, as_json=options.json)
             rows, broken = await try_faults(world, chosen, options.seed, options.rate, until)
         finally:
@@ -154,7 +159,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED, help="the same seed does the same things in the same order")
     parser.add_argument("--rate", type=float, default=RATE, help="incidents a second")
     parser.add_argument("--minutes", type=float, default=38, help="begin no further fault after so many minutes")
-    parser.add_argument("--only", action="append", help="only faults whose name has this in it")
+    parser.add_argument("--only", action="append", help="only faults (or safeguards) with this in their name")
     parser.add_argument("--subset", action="store_true", help="the short selection that CI runs")
     parser.add_argument("--mutations", action="store_true", help="take out one safeguard after another instead")
     parser.add_argument("--folder", type=Path, help="keep data, logs and histories in this folder")

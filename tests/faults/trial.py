@@ -42,6 +42,8 @@ REST_WITHIN = 180.0
 """Seconds after the load's end within which all must have come to rest."""
 PATIENCE = 90.0
 """Seconds that the department which waits to be reminded waits: longer than any fault lasts."""
+PATIENCE_WITH_WRONG_CLOCKS = 10.0
+"""The same where the reminder may rightly come minutes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,19 @@ class Row:
 class Stage:
     """A world with people in it, ready for one trial after another."""
 
-    def __init__(self, world: World, history: History, reporters: Reporters, reader: Reader) -> None:
+    def __init__(
+        self, world: World, history: History, reporters: Reporters, departments: Departments, reader: Reader
+    ) -> None:
         self.world = world
         self.history = history
         self.reporters = reporters
+        self.departments = departments
         self.reader = reader
 
     async def run(self, fault: Fault, seed: int, *, within: float = REST_WITHIN) -> Row:
         """Do one fault to the world under load and judge what came of it."""
         chance = Random(f"{seed} {fault.name}")
+        self.departments.patience = PATIENCE_WITH_WRONG_CLOCKS if fault.steps_clock else PATIENCE
         mark = len(self.history.ops)
         begun = self.history.now()
         async with self.reporters.reporting():
@@ -129,8 +135,9 @@ async def staged(world: World, rate: float, name: str, *, without: str | None = 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(world.stop_services)
         await stack.enter_async_context(reader.reading())
-        await stack.enter_async_context(Departments(history, world.bootstrap(FIELD), PATIENCE).working())
-        yield Stage(world, history, reporters, reader)
+        departments = Departments(history, world.bootstrap(FIELD), PATIENCE)
+        await stack.enter_async_context(departments.working())
+        yield Stage(world, history, reporters, departments, reader)
 
 
 def _row(
