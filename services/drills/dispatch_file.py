@@ -103,7 +103,7 @@ class RecordsFile:
         except csv.Error as error:
             # Csv notices a quote where the next one stands, which may be lines below the one that is wrong.
             is_open = "field larger" in str(error) or "end of data" in str(error)
-            said = "a quote is not closed" if is_open else ascii(str(error))[1:-1]
+            said = "a quote is not closed" if is_open else one_line(str(error))
             raise RecordsError(
                 f"{self.name}:{begins}: odd quoting: {said}; double a quote inside quotes, and close what is open"
             ) from None

