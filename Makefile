@@ -12,6 +12,8 @@ SYNCED := .venv/.synced
 LONGEST := 400
 # Two at a time: most tests wait for timers, not for a processor. A file's tests stay together, as do its servers.
 PARALLEL := --numprocesses=2 --dist=loadfile
+# Plays a drill against the clock and holds every decision against the simulator's: nothing may run beside it.
+ALONE := tests/e2e/test_differential.py
 COVERAGE := --cov=services/domain --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 # The interpreter that make was given, never one that uv would fetch.
@@ -66,7 +68,8 @@ kafka: setup ## Start BROKERS (3) Apache Kafka brokers on 127.0.0.1:19092 until 
 	@$(BIN)/python -m services.platform.embedded.apache --brokers $(BROKERS) --base-port 19092
 
 test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), and the long ones
-	@$(BIN)/pytest -m "kafka or long" $(PARALLEL) $(ARGS)
+	@$(BIN)/pytest -m "kafka or long" $(PARALLEL) $(if $(ARGS),$(ARGS),--ignore=$(ALONE))
+	$(if $(ARGS),,@$(BIN)/pytest $(ALONE))
 
 faults: setup ## Do everything that can go wrong to live services and judge what came of it; ARGS="--subset", "--mutations"
 	@$(BIN)/python -m tests.faults $(ARGS)

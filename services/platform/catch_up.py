@@ -29,7 +29,7 @@ from services.platform.kafka_security import Brokers
 from services.platform.postgres import Pool
 from services.platform.postgres_programs import Progress
 from services.platform.published import CompileDirectory, CompilePlan, PublishedPlaybook, published_departments
-from services.platform.topics import list_topics
+from services.platform.topics import list_partitions
 from services.platform.worker import Admit, Worker
 
 INPUTS = (INCIDENT, COMMAND, ACKNOWLEDGEMENT)
@@ -190,10 +190,9 @@ async def _records(
     brokers: Brokers, topics: Collection[str]
 ) -> AsyncIterator[tuple[str, list["ConsumerRecord[Any, Any]"]]]:
     """Read topics from their beginnings to where they end now; one that isn't there is passed over."""
-    if not (there := await list_topics(brokers) & set(topics)):
+    if not (partitions := await list_partitions(brokers, topics)):
         return
     consumer: Any = AIOKafkaConsumer(
-        *sorted(there),
         **brokers.options(),
         client_id="muster-catch-up",
         enable_auto_commit=False,
@@ -202,7 +201,8 @@ async def _records(
     )
     try:
         await consumer.start()
-        partitions = list(consumer.assignment())
+        # Assigned, not subscribed to: a subscription is made anew with the metadata, and forgets where it was to begin.
+        consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)
         left = {partition for partition in partitions if starts[partition] < ends[partition]}

@@ -1,8 +1,9 @@
 """Topics on the broker, made from the table in `schemas.topics`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
@@ -58,6 +59,24 @@ async def list_topics(brokers: Brokers) -> set[str]:
     try:
         await admin.start()
         return set(await admin.list_topics())
+    except (KafkaError, OSError) as error:
+        raise UnreachableError(f"broker {brokers}: {error!r}; {brokers.advice()}") from error
+    finally:
+        await admin.close()
+
+
+async def list_partitions(brokers: Brokers, topics: Collection[str]) -> list[TopicPartition]:
+    """List the partitions of those of these topics that are there; raises `UnreachableError` like `list_topics`."""
+    if not (there := await list_topics(brokers) & set(topics)):
+        return []
+    admin = AIOKafkaAdminClient(**brokers.options(), client_id="muster-topics")
+    try:
+        await admin.start()
+        return [
+            TopicPartition(topic["topic"], each["partition"])
+            for topic in await admin.describe_topics(sorted(there))
+            for each in topic["partitions"]
+        ]
     except (KafkaError, OSError) as error:
         raise UnreachableError(f"broker {brokers}: {error!r}; {brokers.advice()}") from error
     finally:

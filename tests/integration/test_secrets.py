@@ -183,7 +183,7 @@ async def sign_in_and_report(stage: Stage, client: httpx.AsyncClient) -> None:
     lives = {"name": "desk", "scopes": ["report"], "expires_at": soon.replace(soon[:4], str(int(soon[:4]) + 1), 1)}
     issued = await client.post("/v1/tokens", json=lives, headers=headers)
     assert issued.status_code == 201, issued.text
-    told["API token"] = issued.json()["token"].rsplit("_", 1)[-1]
+    told["API token"] = issued.json()["token"].split("_", 2)[-1]  # the secret may hold one itself
     bearer = {"Authorization": f"Bearer {issued.json()['token']}"}
     async with httpx.AsyncClient(base_url=stage.base) as desk:
         taken = await desk.post(
