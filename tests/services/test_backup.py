@@ -49,6 +49,10 @@ SPEED = 600.0
 NAMESPACE = Namespace.EXERCISE
 
 
+Attach = Callable[[Runtime], None]
+SERVICES: tuple[Attach, ...] = (dispatch.attach, tracking.attach, escalation.attach)
+
+
 class Site:
     """A database, a broker, and the command line that works on them."""
 
@@ -66,8 +70,8 @@ class Site:
         }
 
     @asynccontextmanager
-    async def services(self) -> AsyncIterator[Runtime]:
-        """Dispatch, tracking and escalation in one process."""
+    async def services(self, *attached: Attach) -> AsyncIterator[Runtime]:
+        """One process with these services; what is decided is published by any, one without a service too."""
         configured = Settings(
             database=self.database,
             kafka=self.broker,
@@ -77,8 +81,8 @@ class Site:
             clock_speed=SPEED,
         )
         runtime = await Runtime.open(configured, "test", plan_from, directory_from)
-        for service in (dispatch, tracking, escalation):
-            service.attach(runtime)
+        for attach in attached:
+            attach(runtime)
         async with runtime:
             yield runtime
 
@@ -134,6 +138,10 @@ async def work(site: Site, pool: Pool, incidents: int, answered: Answer) -> list
     return told
 
 
+async def everything_published(pool: Pool) -> bool:
+    return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"))
+
+
 def unwrapped(command: Callable[..., None]) -> Callable[..., Awaitable[None]]:
     """Give the function that a command runs."""
     found: Callable[..., Awaitable[None]] = command.__wrapped__  # type: ignore[attr-defined] # functools.wraps
@@ -169,12 +177,12 @@ async def orders_heard(site: Site) -> dict[UUID, int]:
 
 @pytest.mark.xfail(
     strict=False,
-    reason="in about one run of five an order differs that was decided while the services stopped: not understood yet",
+    reason="now and then an entry that had come of time passing is decided again with another salt: not understood yet",
 )
 async def test_what_was_lost_is_decided_again_and_what_is_open_goes_out_again(site: Site, tmp_path: Path) -> None:
     """After a loss the record is row for row what it was: the backup, and what the broker has of the time since."""
     folder = tmp_path / "backup"
-    async with site.services(), site.pool() as pool:
+    async with site.services(*SERVICES), site.pool() as pool:
         before, (code, said, err) = await asyncio.gather(
             work(site, pool, 8, Answer.COMMIT), site.muster("backup", str(folder), "--json")
         )
@@ -200,7 +208,9 @@ async def test_what_was_lost_is_decided_again_and_what_is_open_goes_out_again(si
             return bool(over and found == len(after))
 
         await until(escalated, 30)
-    async with site.pool() as pool:
+    # What was decided in the moment of stopping may wait in the outbox, and a broker can't give back what it never had.
+    async with site.services(), site.pool() as pool:
+        await until(lambda: everything_published(pool), 30)
         lost = await record(pool)
     heard = await orders_heard(site)
     assert manifest["rows"]["incidents"] < len(lost["incidents"])
@@ -220,12 +230,8 @@ async def test_what_was_lost_is_decided_again_and_what_is_open_goes_out_again(si
             for row in await pool.fetch("SELECT id FROM assignments WHERE ended_at IS NULL AND completed_at IS NULL")
         }
 
-    async with site.services(), site.pool() as pool:
-
-        async def published() -> bool:
-            return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"))
-
-        await until(published)
+    async with site.services(*SERVICES), site.pool() as pool:
+        await until(lambda: everything_published(pool))
         broken = [finding for finding in await check_invariants(pool) if finding.broken]
     assert not broken, broken
     again = await orders_heard(site)
