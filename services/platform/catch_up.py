@@ -41,6 +41,8 @@ _HASHED = (1 << 80) - 1
 """What of a derived id doesn't come from the moment."""
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _POLL_MS = 1_000
+_SILENT_AT_MOST = 60
+"""Looks in a row that find nothing while there should be more."""
 _READ_AT_ONCE = 1_000
 
 
@@ -87,24 +89,24 @@ async def catch_up(
     }
     inputs: list[Received] = []
     unreadable: list[Record] = []
-    lost: dict[int, TimelineEntry] = {}
+    lost: dict[UUID, TimelineEntry] = {}
     async for topic, records in _records(brokers, kinds):
         done.read += len(records)
         progress(f"reading {namespace}, {done.read} records")
         found = [read_record(record, kinds[topic]) for record in records]
         readable = [each for each in found if isinstance(each, Received)]
         if kinds[topic] == TIMELINE:
-            lost |= {entry.entry_id.int & _HASHED: entry for entry in await _unknown_entries(pool, readable)}
+            lost |= {entry.entry_id: entry for entry in await _unknown_entries(pool, readable)}
         else:
             inputs += await _undecided(pool, readable)
             unreadable += [each for each in found if isinstance(each, Unreadable)]
-    steps = _steps(inputs, lost, clock)
+    steps = _steps(inputs, lost.values(), clock)
     when = {id(step.record): step.at if step.exact else None for step in steps}
     playbook = PublishedPlaybook(pool, compile_plan, compile_directory)
 
     def salt(entry_id: UUID) -> bytes:
         # The same salt gives the same hash: the heads that others hold stay true.
-        told = lost.get(entry_id.int & _HASHED)
+        told = lost.get(entry_id)
         return new_salt(entry_id) if told is None or told.salt is None else bytes.fromhex(told.salt)
 
     deciders = {kind: Decider(pool, playbook, clock, namespace, f"muster/{who}", salt) for kind, who in _SIGNS.items()}
@@ -140,30 +142,37 @@ def _type(step: _Step) -> str | None:
     return None if step.record is None else step.record.envelope.type
 
 
-def _steps(inputs: Sequence[Received], lost: Mapping[int, TimelineEntry], clock: Clock) -> list[_Step]:
+def _steps(inputs: Sequence[Received], lost: Collection[TimelineEntry], clock: Clock) -> list[_Step]:
     """Put all that happened in the order in which it was decided.
 
-    An input that left no entry is taken where the broker had it; behind the last entry it was never decided, and its
-    time is now. A moment of an incident that no input accounts for is one at which something had fallen due.
+    A partition is decided from its beginning on. An input that left no entry was decided when it came, at the latest
+    with the next one that left some; behind the last of these it was never decided: its time is now, after all that is
+    known. A moment of an incident that no input accounts for is one at which something had fallen due.
     """
-    last = max((entry.recorded_at for entry in lost.values()), default=_FIRST)
+    hashed = {entry.entry_id.int & _HASHED: entry for entry in lost}
     steps: list[_Step] = []
-    accounted: set[datetime] = set()
-    for record in inputs:
-        at = _decided_at(record.envelope.id, lost)
-        if at is not None:
-            accounted.add(at)
-        told = at or clock.at(record.origin.broker_at or record.envelope.time)
-        place = (INPUTS.index(record.envelope.type), record.origin.partition, record.origin.offset)
-        steps.append(_Step(told, place, record=record, exact=at is not None or told <= last))
-    left = {(entry.recorded_at, entry.incident_id) for entry in lost.values() if entry.recorded_at not in accounted}
+    accounted: set[tuple[datetime, UUID]] = set()
+    following: dict[tuple[str, int], datetime] = {}
+    for record in sorted(inputs, key=lambda record: record.origin.offset, reverse=True):
+        origin = record.origin
+        log = (origin.topic, origin.partition)
+        at = clock.at(origin.broker_at or record.envelope.time)
+        if (entry := _first_entry(record.envelope.id, hashed)) is not None:
+            accounted.add((entry.recorded_at, entry.incident_id))
+            following[log] = at = entry.recorded_at
+        elif log in following:
+            following[log] = at = min(at, following[log])
+        place = (INPUTS.index(record.envelope.type), origin.partition, origin.offset)
+        steps.append(_Step(at, place, record=record, exact=log in following))
+    left = {(entry.recorded_at, entry.incident_id) for entry in lost} - accounted
     steps += [_Step(at, (len(INPUTS), 0, 0), incident=incident) for at, incident in left]
-    return sorted(steps, key=lambda step: (step.at, step.order))
+    return sorted(steps, key=lambda step: (not step.exact, step.at, step.order))
 
 
-def _decided_at(event_id: UUID, lost: Mapping[int, TimelineEntry]) -> datetime | None:
+def _first_entry(event_id: UUID, hashed: Mapping[int, TimelineEntry]) -> TimelineEntry | None:
+    # An event is decided once; a timer that fires again gives entries whose ids differ in the moment only.
     keys = (derive_id(_FIRST, event_id, number).int & _HASHED for number in range(1, _TRIED))
-    return next((lost[key].recorded_at for key in keys if key in lost), None)
+    return next((hashed[key] for key in keys if key in hashed), None)
 
 
 async def _undecided(pool: Pool, records: Sequence[Received]) -> list[Received]:
@@ -209,7 +218,12 @@ async def _records(
         for partition in partitions:
             consumer.seek(partition, starts[partition])
         # The embedded broker gives an end too low for what was written in batches: there is more until nothing comes.
+        silent = 0
         while (found := await consumer.getmany(timeout_ms=_POLL_MS, max_records=_READ_AT_ONCE)) or left:
+            silent = 0 if found else silent + 1
+            if silent > _SILENT_AT_MOST:
+                topic, partition = min(left)
+                raise UnreachableError(f"broker {brokers}: gives no more of {topic}/{partition}; {brokers.advice()}")
             for partition, records in found.items():
                 yield partition.topic, records
                 if records[-1].offset + 1 >= ends[partition]:
