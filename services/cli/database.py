@@ -1,5 +1,6 @@
 """``muster migrate`` and ``doctor``: the ground everything stands on."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from services.platform.invariants import check_invariants
 from services.platform.migrations import migrate as apply
 from services.platform.postgres import connect
 from services.platform.published import published_departments
+from services.platform.witness import check_witnessed
 
 
 @run
@@ -31,6 +33,10 @@ async def doctor(
     invariants: Annotated[
         bool, typer.Option("--invariants", help="Prove over the record that nothing was lost.")
     ] = False,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--kept", help="Hold the record against timeline messages that others kept, one a line."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Look after the record; exits with 1 when something is amiss."""
@@ -38,6 +44,7 @@ async def doctor(
     try:
         departments = len(await published_departments(pool))
         findings = await check_invariants(pool) if invariants else []
+        findings += [await check_witnessed(pool, kept)] if kept else []
         server = await pool.fetchval("SHOW server_version")
     finally:
         await pool.close()

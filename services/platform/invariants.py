@@ -6,7 +6,8 @@ from services.platform.chain_rows import check_chains
 from services.platform.postgres import Pool
 from services.platform.queries import query
 
-_EXAMPLES = 3
+EXAMPLES = 3
+"""How many of what is broken are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ async def check_invariants(pool: Pool) -> list[Finding]:
     findings: list[Finding] = []
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         for name, statement in INVARIANTS.items():
-            row = await connection.fetchrow(query(f"invariants/{statement}"), _EXAMPLES)
+            row = await connection.fetchrow(query(f"invariants/{statement}"), EXAMPLES)
             if row is None:
                 raise LookupError(f"invariant {statement}: the statement gave no row")
             findings.append(Finding(name, row["looked_at"], row["broken"], tuple(row["examples"] or ())))
         looked_at, broken = await check_chains(connection)
-        findings.append(Finding(CHAINED, looked_at, len(broken), tuple(broken[:_EXAMPLES])))
+        findings.append(Finding(CHAINED, looked_at, len(broken), tuple(broken[:EXAMPLES])))
     return findings

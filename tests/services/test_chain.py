@@ -1,5 +1,6 @@
 """The chain of an incident's timeline: whole after real work, and every way of tampering with it is found and named."""
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,10 @@ from uuid_utils.compat import uuid7
 from schemas.timeline import Entry, TimelineEntry
 from services.platform.chain import START, Head, digest_of, link, new_salt, personal_of, seal
 from services.platform.chain_rows import chain_what_is_there, check_chains
+from services.platform.errors import RefusedError
+from services.platform.invariants import Finding
 from services.platform.postgres import Pool
+from services.platform.witness import WITNESSED, check_witnessed
 from tests.services.record_support import decide, wrong
 from tests.services.support import publish_shipped, report
 
@@ -136,6 +140,39 @@ async def test_tampering_is_found_and_named(pool: Pool, incident: UUID, statemen
         await connection.execute(statement, incident)
     told = await wrong(pool)
     assert any(f"incident {incident}" in line and found in line for line in told), told
+
+
+async def test_a_chain_that_was_rewritten_with_its_head_is_found_by_what_others_kept(
+    pool: Pool, incident: UUID, tmp_path: Path
+) -> None:
+    """Every hash fits again, so that only the messages that went out tell; nothing else in the file is wrong."""
+    values = await pool.fetch("SELECT value FROM outbox WHERE type = 'muster.timeline' ORDER BY seq")
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("".join(f"{row['value']}\n" for row in values))
+    assert await check_witnessed(pool, kept) == Finding(WITNESSED, len(values), 0, ())
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE timeline DISABLE TRIGGER timeline_append_only")
+        await connection.execute("UPDATE timeline SET by = 'another' WHERE incident_id = $1 AND number = 1", incident)
+        await connection.execute("UPDATE timeline SET number = NULL, hash = NULL WHERE incident_id = $1", incident)
+        await connection.execute("TRUNCATE chains")
+        await chain_what_is_there(connection)
+    assert not await wrong(pool)
+    found = await check_witnessed(pool, kept)
+    own = await pool.fetchval("SELECT number FROM chains WHERE incident_id = $1", incident)
+    assert found.broken == own
+    assert found.examples[0] == f"incident {incident}, entry 1: is not what was kept of it"
+    await pool.execute("UPDATE chains SET forgotten_at = now() WHERE incident_id = $1", incident)
+    assert (await check_witnessed(pool, kept)).broken == 1, "its last hash stays"
+
+
+async def test_what_was_kept_is_refused_by_its_line(pool: Pool, tmp_path: Path) -> None:
+    """A file that isn't one of kept entries is refused in one line that says where."""
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(f'{{"incident_id": "{uuid7()}", "number": 1, "hash": "{"0" * 64}"}}\n\n{{"number": 0}}\n')
+    with pytest.raises(RefusedError, match=r"kept\.jsonl:3: incident_id: Field required; give a JSON document a line"):
+        await check_witnessed(pool, kept)
+    with pytest.raises(RefusedError, match=r"nothing: No such file or directory"):
+        await check_witnessed(pool, tmp_path / "nothing")
 
 
 async def test_entries_from_before_are_put_into_chains(pool: Pool, incident: UUID) -> None:
