@@ -219,6 +219,11 @@ class Consumer:
     async def _next(self, consumer: AIOKafkaConsumer) -> "tuple[ConsumerRecord[Any, Any], ...]":
         # FastStream's own sleeps after every look that found nothing, and what comes meanwhile waits.
         found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=self._batch)
+        # aiokafka would hand out all that it has of one partition before it begins with the next, however old that is.
+        fetched = consumer._fetcher._records  # noqa: SLF001 - it has no other way to be told whose turn it is
+        for partition in found:
+            if partition in fetched:
+                fetched.move_to_end(partition)
         return tuple(chain.from_iterable(found.values()))
 
     async def _parse(self, records: "tuple[ConsumerRecord[Any, Any], ...]") -> KafkaMessage:

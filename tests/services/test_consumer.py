@@ -91,3 +91,25 @@ async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_w
         assert "failed on partition assignment" not in caplog.text
     finally:
         await client.stop()
+
+
+async def test_partitions_take_turns_so_that_what_waits_longest_in_each_comes_first(broker: str) -> None:
+    taken: list[int] = []
+
+    async def handle(records: Sequence[Record]) -> None:
+        taken.extend(record.origin.partition for record in records)
+
+    async def seen() -> bool:
+        return len(taken) == 80
+
+    await create_topics(broker, Namespace.ACTUAL, [], replication=1)
+    await send(broker, *[sent_report(report()) for _ in range(80)])
+    client = make_broker(broker, client_id="test")
+    topic = topic_name(INCIDENTS, Namespace.ACTUAL)
+    consume(client, handle, expected=INCIDENT, group="test", topics=[topic], pace=BRISK, batch=1)
+    await client.start()
+    try:
+        await until(seen)
+    finally:
+        await client.stop()
+    assert len(set(taken[: INCIDENTS.partitions])) == len(set(taken)) > 1
