@@ -226,9 +226,10 @@ async def read_everything(stage: Stage, client: httpx.AsyncClient) -> None:
     """Ask for whatever tells something, as an administrator who may see all of it."""
     incidents = (await client.get("/v1/incidents")).json()["items"]
     paths = [f"/v1/incidents/{each.get('incident_id') or each.get('id')}" for each in incidents]
+    reports = [f"{path}/{name}" for path in paths for name in ("timeline", "timeline.csv", "reports", "curves")]
     shared = ("/v1/incidents", "/v1/people", "/v1/tokens", "/v1/audit", "/v1/departments", "/metrics", "/openapi.json")
     pages = ("/", "/people", "/people/tokens", "/people/audit", "/operations", "/v1/dead-letters", "/health/ready")
-    for path in (*shared, *pages, *paths, *(f"{path[3:]}" for path in paths)):
+    for path in (*shared, *pages, *paths, *reports, *(f"{path[3:]}" for path in paths)):
         answer = await client.get(path)
         assert answer.status_code in {200, 404}, (path, answer.text)
         # The page holds the token against forgery, for the browser that asked; nobody else's.
@@ -263,7 +264,7 @@ def written(folder: Path) -> dict[str, bytes]:
     logs["postgres.log"] = (folder / "postgres" / "postgres.log").read_bytes()
     topics = [path for path in (folder / "kafka").rglob("*.log") if "muster." in path.parent.name]
     assert len(topics) > 10
-    assert b"accepted" in logs["console.log"]
+    assert b"accepted" in logs["console.log"], "what is there is found"
     return logs | {str(path.relative_to(folder)): path.read_bytes() for path in topics}
 
 
