@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A server whose template database has all migrations; gives its address."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
     dsn = await server.start()
     connection = await asyncpg.connect(dsn)
     await connection.execute(f"CREATE DATABASE {TEMPLATE}")

@@ -40,6 +40,8 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""What spares a machine the waiting for its disk; a crash of the machine, not of the server, may ruin the data."""
 INITDB = (
     *("--username=postgres", "--auth=reject", "--no-instructions", "--encoding=UTF8", "--locale=C"),
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -53,12 +55,14 @@ class EmbeddedPostgres:
 
     `data_dir` gets `cluster/`, `password` (0600), `postgres.log` and `lock`; no permission outside it changes. The
     role `muster` owns the database `muster`, may create databases and roles, and is no superuser (the superuser can't
-    log in at all). Without `port` a free one is taken at the first start and kept by this object.
+    log in at all). Without `port` a free one is taken at the first start and kept by this object. Data that nobody
+    will miss, such as a test's, need not be `durable`.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None = None) -> None:
+    def __init__(self, data_dir: Path, *, port: int | None = None, durable: bool = True) -> None:
         self.data_dir = data_dir.absolute()
         self.port = port
+        self._settings = SETTINGS if durable else SETTINGS | FORGETFUL
         self._cluster = self.data_dir / "cluster"
         self._lock = FolderLock(self.data_dir)
         self._server: ChildProcess | None = None
@@ -113,7 +117,7 @@ class EmbeddedPostgres:
         """Start the server; gives whether the owner may make roles, which in folders of earlier versions it may not."""
         self.port = self.port or free_ports(1)[0]
         require_free(self.port)
-        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
+        settings = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
         self._server = ChildProcess(
             "postgres",
             [programs / "postgres", "-D", _folder_argument(self._cluster, account), *settings],
