@@ -41,16 +41,22 @@ def _reword(name: str, before: str, after: str) -> None:
     decider.query = reworded  # type: ignore[attr-defined]
 
 
+def _replace(owner: type, name: str, method: Callable[..., Any]) -> Any:
+    """Put a method in the place of one that must be there, and give that one."""
+    before = getattr(owner, name)
+    setattr(owner, name, method)
+    return before
+
+
 def without_inbox() -> None:
     """Take what was decided before for new."""
-    take = decider._Work.take
 
     def forgetful(self: "decider._Work", incoming: Incoming, *, repeated: bool) -> None:
         del repeated
         take(self, incoming, repeated=False)
 
-    decider._Work.take = forgetful  # type: ignore[method-assign]
-    before = "INSERT INTO inbox SELECT * FROM jsonb_populate_recordset(NULL::inbox, $1::jsonb)"
+    take = _replace(decider._Work, "take", forgetful)
+    before = "SELECT * FROM unnest($1::new_input[])"
     _reword("save_decisions", before, before + " ON CONFLICT DO NOTHING")
 
 
@@ -61,19 +67,18 @@ def without_outbox_sweeper() -> None:
         del self
         await asyncio.Event().wait()
 
-    Outbox.sweep_for_ever = never  # type: ignore[method-assign]
+    _replace(Outbox, "sweep_for_ever", never)
 
 
 def without_commit_after_effect() -> None:
     """Commit offsets first and handle the records then."""
-    take = Consumer._take
 
     async def hasty(self: Consumer, records: "list[Any]") -> None:
         done = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
         await self._subscriber.consumer.commit(done)
         await take(self, records)
 
-    Consumer._take = hasty  # type: ignore[method-assign]
+    take = _replace(Consumer, "_take", hasty)
 
 
 def without_timer_lease() -> None:
@@ -91,8 +96,8 @@ def without_broker_watch() -> None:
         del self
         return 0
 
-    BrokerWatch._look = blind  # type: ignore[method-assign]
-    BrokerWatch._compare = unmoved  # type: ignore[method-assign]
+    _replace(BrokerWatch, "_look", blind)
+    _replace(BrokerWatch, "_compare", unmoved)
 
 
 SAFEGUARDS: dict[str, Callable[[], None]] = {
