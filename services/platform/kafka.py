@@ -21,6 +21,7 @@ from faststream.kafka.message import KafkaMessage
 
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
+from services.platform.kafka_batches import UnreadBatch
 from services.platform.kafka_records import guard_reading
 from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
@@ -139,6 +140,8 @@ def read_record(record: "ConsumerRecord[Any, Any]", expected: str) -> Record:
     """Read one record of one type; whatever is wrong with it becomes a reason, never an exception."""
     origin = Origin(record.topic, record.partition, record.offset, _stamped(record.timestamp))
     raw = Raw(record.key, tuple(record.headers), record.value)
+    if isinstance(raw.value, UnreadBatch):
+        return Unreadable(origin, raw, raw.value.reason)
     try:
         envelope, message = read_message(raw.headers, raw.value, expected)
     except ContractError as error:

@@ -1,8 +1,9 @@
-"""The one thing of aiokafka's that is replaced: how it reads records whose header names aren't UTF-8.
+"""The one thing of aiokafka's that is replaced: how it reads the batches of a fetch.
 
-Kafka's protocol has header names in UTF-8, and no broker checks it. aiokafka 0.14 raises on such a name out of
-``getmany``: the consumer's task ends, and ends again after every restart, so that one department could stop tracking
-for all. Its interface has no seam for this, so the class that cuts a fetch into batches gives way to one around it.
+Kafka's protocol has header names in UTF-8, and no broker checks it; what a batch expands to is not bounded either.
+aiokafka 0.14 raises on such a name, and on a codec it hasn't got, out of ``getmany``: the consumer's task ends, and
+ends again after every restart, so that one department could stop tracking for all. Its interface has no seam for this,
+so the class that cuts a fetch into batches gives way to one around it.
 """
 
 import struct
@@ -12,8 +13,10 @@ from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
+
+from services.platform.kafka_batches import UnreadableBatchError, UnreadBatch, checked, is_compressed, opened
 
 _LENGTH = struct.Struct(">qi")
 """What a batch begins with: its first offset, and how many bytes follow."""
@@ -31,8 +34,19 @@ class _Escaping(bytearray):
         return super().decode(encoding, "surrogateescape")
 
 
+def _leniently(batch: bytes) -> Iterator[Any]:
+    """Read a batch that is not compressed by aiokafka's reader in Python, with header names that aren't UTF-8."""
+    records: Any = iter(_DefaultRecordBatchPy(batch))
+    records._buffer = _Escaping(records._buffer)  # noqa: SLF001 - where its bytes are, there is no other way in
+    return records  # type: ignore[no-any-return]
+
+
 class GuardedBatch:
-    """A batch as aiokafka reads it; from the first header name that isn't UTF-8 on, names are escaped."""
+    """A batch as aiokafka reads it; from the first header name that isn't UTF-8 on, names are escaped.
+
+    Where the records can't be read, or not within bounds, one record stands for them: it has the batch's last offset,
+    and the whole batch for its value.
+    """
 
     def __init__(self, batch: Any, data: bytes) -> None:
         self._batch = batch
@@ -45,9 +59,22 @@ class GuardedBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._records()
+        except (CorruptRecordException, UnreadableBatchError) as error:
+            last, told = self._batch.next_offset - 1, "its records don't hold together; send them again"
+            reason = str(error) if isinstance(error, UnreadableBatchError) else told
+            value = UnreadBatch.of(self._data, f"batch of offsets {self._batch.base_offset} to {last}: {reason}")
+            yield _DefaultRecordPy(last, self._batch.max_timestamp, self._batch.timestamp_type, None, value, [])
+
+    def _records(self) -> Iterator[Any]:
+        data, records = self._data, self._batch
+        if is_compressed(data):
+            data = opened(data)
+            records = checked(data, iter(DefaultRecordBatch(data)))
         done = 0
         try:
-            for record in self._batch:
+            for record in records:
                 yield record
                 done += 1
         except (UnicodeDecodeError, CorruptRecordException) as error:
@@ -55,9 +82,7 @@ class GuardedBatch:
                 raise
         else:
             return
-        lenient: Any = iter(_DefaultRecordBatchPy(self._data))
-        lenient._buffer = _Escaping(lenient._buffer)  # noqa: SLF001 - where its bytes are, there is no other way in
-        yield from islice(lenient, done, None)
+        yield from islice(checked(data, _leniently(data)), done, None)
 
 
 class GuardedRecords:
@@ -71,14 +96,14 @@ class GuardedRecords:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._records, name)
 
-    def next_batch(self) -> GuardedBatch | None:
-        """Give the next batch; None after the last whole one."""
+    def next_batch(self) -> Any:
+        """Give the next batch; None after the last whole one. Formats that no broker takes since Kafka 4 stay as is."""
         batch = self._records.next_batch()
         if batch is None:
             return None
         begins = self._at
         self._at += _LENGTH.size + _LENGTH.unpack_from(self._data, begins)[1]
-        return GuardedBatch(batch, self._data[begins : self._at])
+        return GuardedBatch(batch, self._data[begins : self._at]) if isinstance(batch, DefaultRecordBatch) else batch
 
 
 def guard_reading() -> None:

@@ -7,15 +7,14 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
-from schemas.envelope import MAX_VALUE_BYTES
 from schemas.topics import EPOCH, FOREVER, Topic, all_topics, topic_name
 from schemas.vocabulary import Namespace
 from services.platform.errors import UnreachableError
+from services.platform.kafka_batches import MAX_BATCH_BYTES
 from services.platform.kafka_security import Brokers, brokers_at
 
 _EXISTS = 36  # Kafka protocol error code TOPIC_ALREADY_EXISTS
 _NOT_ALLOWED = frozenset({29, 31})  # TOPIC_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED
-_ROOM = 64 * 1024  # bytes that a record's headers and framing may add to its value
 
 
 async def create_topics(
@@ -112,4 +111,4 @@ async def _create(brokers: Brokers, namespace: Namespace, departments: Iterable[
 
 def _configs(topic: Topic) -> dict[str, str]:
     milliseconds = -1 if topic.retention == FOREVER else int(topic.retention.total_seconds() * 1000)
-    return {"retention.ms": str(milliseconds), "max.message.bytes": str(MAX_VALUE_BYTES + _ROOM)}
+    return {"retention.ms": str(milliseconds), "max.message.bytes": str(MAX_BATCH_BYTES)}

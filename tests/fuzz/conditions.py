@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from zlib import crc32
 
 from hypothesis import strategies as st
 
 from schemas.incident import Area, IncidentReport
-from schemas.vocabulary import Category, Certainty, MessageType, Severity, Status, Urgency
+from schemas.vocabulary import Status
 from services.domain.plan import ConditionError
 from services.playbooks.cel_source import SourceError
 from services.playbooks.conditions import FUNCTIONS, MACROS, VARIABLES, compile_condition
@@ -17,9 +16,9 @@ from services.playbooks.drill_conditions import VARIABLES as DRILL_VARIABLES
 from services.playbooks.drill_conditions import Known, compile_drill_condition
 from services.playbooks.plans import load_plans
 from tests.fuzz.harness import Entry, Target
-from tests.fuzz.messages import INCIDENT_ID
+from tests.fuzz.messages import INCIDENT_ID, NOW
 from tests.fuzz.shapes import spoilt
-from tests.services.support import PLAYBOOKS
+from tests.services.support import PLAYBOOKS, report
 
 LONGEST = 1_000
 """Characters of a condition (`schemas.plan.Cel`)."""
@@ -55,20 +54,13 @@ BOMBS = (
 def reports() -> tuple[IncidentReport, ...]:
     """Give a plain report, and one as large as a message can be."""
     codes = tuple(f"{each:06d}" for each in range(60_000))
-    small = IncidentReport(
+    small = report(
         incident_id=INCIDENT_ID,
         status=Status.EXERCISE,
-        message_type=MessageType.ALERT,
-        categories=(Category.CBRNE,),
-        event="Chemical release",
-        urgency=Urgency.IMMEDIATE,
-        severity=Severity.SEVERE,
-        certainty=Certainty.OBSERVED,
         description="ab" * 10_000,
         areas=(Area(description="Riverside", geocodes={"SAME": ("006037",)}),),
         parameters={"depth": 2.5, "kind": "x"},
-        reported_at=datetime(2026, 6, 1, tzinfo=UTC),
-        reported_by="test",
+        reported_at=NOW,
     )
     areas = (
         *(Area(description=f"Area {each}") for each in range(1_000)),
@@ -89,9 +81,9 @@ def plan_conditions() -> Iterator[Target]:
             return f"condition: {_printable(error.message)}; {_printable(error.mend)}"
         small, large = reports()
         # Looking at the large one costs more than deciding about it: every thirtieth source does.
-        for report in (small, large) if crc32(data) % 30 == 0 else (small,):
+        for each in (small, large) if crc32(data) % 30 == 0 else (small,):
             try:
-                condition.holds(report, "I")
+                condition.holds(each, "I")
             except ConditionError as error:
                 _printable(str(error))
         return None

@@ -103,7 +103,7 @@ class Site:
         before = [len(runtime._background) for runtime in runtimes]
         sites = make_sites(runtimes, self.access, pages=True)
         works = [work for runtime, own in zip(runtimes, before, strict=True) for work in runtime._background[own:]]
-        self.tasks = [asyncio.ensure_future(work()) for work in works]
+        self.tasks = [asyncio.ensure_future(work()) for work in (*works, *sites.background)]
         self.app = Headers(sites.app, self.access.settings)
         self.routes = [
             (route.method, route.path) for route in guards_of(sites.app) if not route.path.startswith("/static/")
@@ -407,4 +407,4 @@ def entries() -> list[Entry]:
         "idempotency-key: ",
         *WHO,
     )
-    return [Entry("http", opened, seeds, shaped, (700, 1_600), words, longest=1 << 15)]
+    return [Entry("http", opened, seeds, shaped, (1_500, 4_000), words, longest=1 << 15)]

@@ -26,8 +26,8 @@ from schemas.envelope import (
     read_message,
     write_value,
 )
-from schemas.incident import Area, IncidentReport
-from schemas.vocabulary import Category, Certainty, MessageType, Namespace, Severity, Status, Urgency
+from schemas.incident import Area
+from schemas.vocabulary import Namespace, Status
 from services.departments.answering import Answering
 from services.departments.order import Order
 from services.dispatch.service import admit_command, admit_report
@@ -47,7 +47,7 @@ from tests.contract.golden import NAMES, golden
 from tests.contract.strategies import instances
 from tests.fuzz.harness import Entry, LostError, Target
 from tests.fuzz.shapes import escaped, nearly, spoilt
-from tests.services.support import PLAYBOOKS
+from tests.services.support import PLAYBOOKS, report
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
 TOPICS = {
@@ -73,21 +73,10 @@ def playbook() -> Playbook:
 @cache
 def under_way() -> Incident:
     """Give an incident that plans answer and departments have orders in; the same in every process."""
-    report = IncidentReport(
-        incident_id=INCIDENT_ID,
-        status=Status.EXERCISE,
-        message_type=MessageType.ALERT,
-        categories=(Category.CBRNE,),
-        event="Chemical release",
-        urgency=Urgency.IMMEDIATE,
-        severity=Severity.SEVERE,
-        certainty=Certainty.OBSERVED,
-        headline="Chlorine leak at the water works",
-        areas=(Area(description="Riverside"),),
-        reported_at=NOW,
-        reported_by="test",
+    came = report(
+        incident_id=INCIDENT_ID, status=Status.EXERCISE, areas=(Area(description="Riverside"),), reported_at=NOW
     )
-    incident = decide(None, Reported(EVENT, report, NOW), NOW, playbook()).incident
+    incident = decide(None, Reported(EVENT, came, NOW), NOW, playbook()).incident
     assert incident is not None
     assert incident.assignments
     return incident

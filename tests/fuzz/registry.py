@@ -7,6 +7,7 @@ from tests.fuzz.harness import Entry
 MODULES = {
     "http": ("http",),
     "cap": ("cap",),
+    "batches": ("batch",),
     "messages": ("topic-incident", "topic-command", "topic-acknowledgement", "topic-assignment", "topic-timeline"),
     "playbooks": ("yaml-plan", "yaml-directory", "yaml-drill", "yaml-model"),
     "conditions": ("cel-plan", "cel-drill"),
