@@ -153,15 +153,9 @@ async def replay_letter(pool: Pool, broker: KafkaBroker, id_: UUID, *, by: str) 
         raise RefusedError(f"dead letter {id_}: it is {row['state']} already")
     if row["origin"].startswith("http:"):
         raise RefusedError(f"dead letter {id_}: it came in over HTTP; mend it and send it again, then discard this one")
-    came = read_headers(row["headers"])
-    if all(name != "ce_type" for name, _ in came):
-        raise RefusedError(
-            f"dead letter {id_}: it has no header ce_type, so it would be set aside again;"
-            " have its sender send it as a message, then discard this one"
-        )
     # Its own id may have been decided as invalid; what is replayed is to be decided anew.
     headers = [("ce_id", str(uuid7()).encode())]
-    for name, value in came:
+    for name, value in read_headers(row["headers"]):
         if value is None or not (_is_utf8(name.encode("utf-8", "surrogateescape")) and _is_utf8(value)):
             raise RefusedError(
                 f"dead letter {id_}: its header {one_line(ascii(name))} is not text, so it would be set aside again;"
@@ -169,6 +163,11 @@ async def replay_letter(pool: Pool, broker: KafkaBroker, id_: UUID, *, by: str) 
             )
         if name != "ce_id":
             headers.append((name, value))
+    if all(name != "ce_type" for name, _ in headers):
+        raise RefusedError(
+            f"dead letter {id_}: it has no header ce_type, so it would be set aside again;"
+            " have its sender send it as a message, then discard this one"
+        )
     (error,) = await publish_all(
         broker, [(row["origin"], bytes(row["key"] or b""), bytes(row["value"] or b""), headers)]
     )

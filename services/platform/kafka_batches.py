@@ -95,23 +95,23 @@ def checked(batch: bytes, records: Iterator[Any]) -> Iterator[Any]:
 
 
 def _end_of_record(batch: bytes, at: int, last: int) -> int:
-    size, at = decode_varint_py(batch, at)  # type: ignore[arg-type] # any bytes will do
+    size, at = decode_varint_py(batch, at)
     if size > MAX_BATCH_BYTES:
         raise UnreadableBatchError(
             f"holds a record of {size} bytes, at most {MAX_BATCH_BYTES} are read; send less in one record"
         )
-    end = at + size
+    end: int = at + size
     attributes, at = batch[at], at + 1
-    _, at = decode_varint_py(batch, at)  # type: ignore[arg-type]
-    offset, at = decode_varint_py(batch, at)  # type: ignore[arg-type]
+    _, at = decode_varint_py(batch, at)
+    offset, at = decode_varint_py(batch, at)
     for _ in ("key", "value"):
-        length, at = decode_varint_py(batch, at)  # type: ignore[arg-type]
+        length, at = decode_varint_py(batch, at)
         at += max(length, 0)
-    headers, at = decode_varint_py(batch, at)  # type: ignore[arg-type]
+    headers, at = decode_varint_py(batch, at)
     negative = min(size, headers)
     while headers > 0 and at < end:
-        name, at = decode_varint_py(batch, at)  # type: ignore[arg-type]
-        value, at = decode_varint_py(batch, at + name)  # type: ignore[arg-type]
+        name, at = decode_varint_py(batch, at)
+        value, at = decode_varint_py(batch, at + name)
         at += max(value, 0)
         headers, negative = headers - 1, min(negative, name)
     if at != end or end > len(batch) or headers or negative < 0 or attributes or not 0 <= offset <= last:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count as counted
 
-import cramjam
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -28,25 +28,21 @@ STAMP = 1_780_000_000_000
 _HEAD = 61
 
 
-def _xerial(records: bytes) -> bytes:
-    block = bytes(cramjam.snappy.compress_raw(records))
-    return b"\x82SNAPPY\0" + struct.pack(">iii", 1, 1, len(block)) + block
-
-
 CODECS: dict[int, Callable[[bytes], bytes]] = {
-    0: lambda records: records,
-    1: lambda records: bytes(cramjam.gzip.compress(records)),
-    2: _xerial,
-    3: lambda records: bytes(cramjam.lz4.compress(records)),
-    4: lambda records: bytes(cramjam.zstd.compress(records)),
-    5: lambda records: records,
+    0: bytes,
+    1: gzip_encode,
+    2: snappy_encode,
+    3: lz4_encode,
+    4: zstd_encode,
+    5: bytes,
 }
+"""How producers compress, by number; there is no fifth way."""
 
 
-def batch_of(records: bytes, codec: int, count: int) -> bytes:
+def batch_of(records: bytes, codec: int, count: int, first: int = FIRST) -> bytes:
     """Put a head with a right checksum before a batch's records, as they are."""
     rest = struct.pack(">hiqqqhii", codec, count - 1, STAMP, STAMP, -1, -1, -1, count) + records
-    return struct.pack(">qiibI", FIRST, len(rest) + 9, -1, 2, calc_crc32c(rest)) + rest
+    return struct.pack(">qiibI", first, len(rest) + 9, -1, 2, calc_crc32c(rest)) + rest
 
 
 def records_of(values: list[bytes | None], headers: list[tuple[str, bytes | None]]) -> bytes:

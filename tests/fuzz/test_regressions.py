@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import typer
+from aiokafka import ConsumerRecord
 from aiokafka.consumer import fetcher
-from aiokafka.record._crecords import DefaultRecordBatchBuilder
 from fastapi import FastAPI, Request
 
 from schemas.envelope import ACKNOWLEDGEMENT, COMMAND, INCIDENT, read_message
@@ -38,6 +38,8 @@ from services.playbooks.problem import PlaybookError, Problem
 from services.tracking.service import admit
 from tests.contract.golden import golden
 from tests.fuzz import conditions, files, messages
+from tests.fuzz.batches import CODECS, FIRST, batch_of, records_of
+from tests.fuzz.harness import explained
 
 AT_MOST = 5.0
 """Seconds of processor time for what once took minutes, or for ever."""
@@ -74,19 +76,55 @@ def test_a_record_from_beyond_the_calendar_is_read_without_its_time(timestamp: i
     assert found.origin.broker_at is None
 
 
-@pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
-def test_a_header_name_that_is_not_utf8_does_not_end_the_consumer(compression: int) -> None:
-    batch = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 100_000)
-    for offset, name in enumerate(("a", "b\x7f\x7f", "c")):
-        batch.append(offset, timestamp=1, key=b"k", value=b"v", headers=[(name, b"1")])
-    data = bytes(batch.build())
-    broken = data.replace(b"b\x7f\x7f", b"b\xff\xfe") if not compression else data
-    records = GuardedRecords(broken + data)
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 4], ids=["plain", "gzip", "snappy", "lz4", "zstd"])
+def test_a_header_name_that_is_not_utf8_does_not_end_the_consumer(codec: int) -> None:
+    records = [records_of([b"v"] * 3, [(name, b"1")]) for name in ("a", "b\x7f\x7f")]
+    broken = [records[0], records[1].replace(b"b\x7f\x7f", b"b\xff\xfe")]
+    fetch = GuardedRecords(b"".join(batch_of(CODECS[codec](each), codec, 3) for each in (*broken, records[0])))
     names = []
-    while records.has_next():
-        names.append([each.headers[0][0] for each in records.next_batch() or ()])
-    assert names == [["a", "b\x7f\x7f" if compression else "b\udcff\udcfe", "c"], ["a", "b\x7f\x7f", "c"]]
+    while fetch.has_next():
+        names.append([each.headers[0][0] for each in fetch.next_batch()])
+    assert names == [["a"] * 3, ["b\udcff\udcfe"] * 3, ["a"] * 3]
     assert fetcher.MemoryRecords is GuardedRecords, "every consumer reads this way"
+
+
+@pytest.mark.parametrize(
+    ("codec", "records", "reason"),
+    [
+        (1, CODECS[1](bytes(20 << 20)), "of gzip that can't be opened within 16777216 bytes"),
+        (2, CODECS[2](bytes(20 << 20)), "of snappy that can't be opened within 16777216 bytes"),
+        (3, CODECS[3](bytes(20 << 20)), "of lz4 that can't be opened within 16777216 bytes"),
+        (4, CODECS[4](bytes(20 << 20)), "of zstd that can't be opened within 16777216 bytes"),
+        (2, b"\x82SNAPPY\0" + b"\xff" * 12, "of snappy that can't be opened"),
+        (4, CODECS[4](records_of([bytes(2 << 20)], [])), "holds a record of 2097164 bytes, at most 1065536 are read"),
+        (5, b"x", "is compressed in a way that isn't known (5)"),
+        # aiokafka reads beyond the end of these, and dies of a segmentation fault.
+        (
+            4,
+            CODECS[4](records_of([b"x"], [("abc", b"")]).replace(b"\x06abc", b"\xfe\xff\xff\xff\x0fabc")),
+            "hold together",
+        ),
+        (4, CODECS[4](records_of([b"x"], [])[:-1]), "hold together"),
+        (4, CODECS[4](b""), "hold together"),
+    ],
+    ids=["gzip", "snappy", "lz4", "zstd", "blocks", "record", "codec", "name", "cut", "empty"],
+)
+def test_a_batch_that_cannot_be_read_within_bounds_is_set_aside_whole(codec: int, records: bytes, reason: str) -> None:
+    batch = batch_of(records, codec, 1)
+    (stand_in,) = GuardedRecords(batch).next_batch()
+    came = ConsumerRecord("muster.exercise.incidents", 0, stand_in.offset, 1, 0, None, stand_in.value, None, 0, 0, ())
+    found = read_record(came, INCIDENT)
+    assert isinstance(found, Unreadable)
+    assert reason in explained(found.reason)
+    letter = letter_of(found, found.reason)
+    assert (letter.origin.offset, letter.value) == (FIRST, batch)
+
+
+async def test_a_letter_that_is_no_message_is_not_sent_again(pool: Pool) -> None:
+    letter = DeadLetter(Origin("muster.actual.incidents", 0, 2, None), "batch of offsets 1 to 2: ...", value=b"\0")
+    (id_,) = await set_aside(pool, Namespace.ACTUAL, [letter])
+    with pytest.raises(RefusedError, match="no header ce_type, so it would be set aside again"):
+        await replay_letter(pool, None, id_, by="test")  # type: ignore[arg-type] # no broker is asked
 
 
 def test_a_message_that_is_not_admitted_is_kept_as_it_came() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from schemas.base import Text
+from schemas.base import Slug, Text
 from schemas.vocabulary import Answer, AssignmentState
 from services.console.page import Page, page_for
 from services.console.pages.phone import add_phone
@@ -67,11 +67,11 @@ def add_department(site: FastAPI) -> None:
         return RedirectResponse(page.url(f"/departments/{departments[0]}" if departments else "/departments"), 303)
 
     @site.get("/departments/{department}", include_in_schema=False)
-    async def inbox(page: Annotated[Page, page_for()], department: str, cursor: str | None = None) -> HTMLResponse:
+    async def inbox(page: Annotated[Page, page_for()], department: Slug, cursor: str | None = None) -> HTMLResponse:
         return page.render("department.html.j2", **await _inbox(page, department, cursor))
 
     @site.get("/departments/{department}/orders", include_in_schema=False)
-    async def orders(page: Annotated[Page, page_for()], department: str, cursor: str | None = None) -> HTMLResponse:
+    async def orders(page: Annotated[Page, page_for()], department: Slug, cursor: str | None = None) -> HTMLResponse:
         return page.render("department_orders.html.j2", **await _inbox(page, department, cursor))
 
     @site.get("/assignments/{assignment_id}", include_in_schema=False)

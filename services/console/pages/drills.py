@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from schemas.base import Id
 from services.console.page import STAFF_PAGE, Page, page_for
 from services.console.pages import drill_words as words
 from services.console.pages import plots
@@ -109,7 +110,7 @@ def _add_improvements(site: FastAPI) -> None:
 
 def _add_drill(site: FastAPI) -> None:
     @site.get("/drills/{drill_id}", include_in_schema=False)
-    async def drill(page: Staff, drill_id: str) -> HTMLResponse:
+    async def drill(page: Staff, drill_id: Id) -> HTMLResponse:
         shown = await page.get(f"/v1/drills/{drill_id}")
         if shown["state"] != "over":
             return page.render("drill.html.j2", words=words, drill=shown)
@@ -126,7 +127,7 @@ def _add_drill(site: FastAPI) -> None:
         )
 
     @site.get("/drills/{drill_id}/now", include_in_schema=False)
-    async def now(page: Staff, drill_id: str) -> HTMLResponse:
+    async def now(page: Staff, drill_id: Id) -> HTMLResponse:
         shown = await page.get(f"/v1/drills/{drill_id}")
         answer = page.render("drill_now.html.j2", words=words, drill=shown)
         if shown["state"] == "over":
@@ -134,7 +135,7 @@ def _add_drill(site: FastAPI) -> None:
         return answer
 
     @site.get("/drills/{drill_id}/timeline", include_in_schema=False)
-    async def timeline(page: Staff, drill_id: str, department: str = "") -> HTMLResponse:
+    async def timeline(page: Staff, drill_id: Id, department: str = "") -> HTMLResponse:
         shown = await page.get(f"/v1/drills/{drill_id}")
         report = await page.get(f"/v1/drills/{drill_id}/report")
         start = words.instant(report["started_at"])

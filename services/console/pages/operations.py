@@ -1,6 +1,7 @@
 """The operator's pages: whether everything runs, what could not be taken, and the proof over the record."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
@@ -29,5 +30,5 @@ def add_operations(site: FastAPI) -> None:
         return page.render("operations_invariants.html.j2", proof=await page.get("/v1/operations/invariants"))
 
     @site.get("/operations/dead-letters/{letter_id}", include_in_schema=False)
-    async def letter(page: Annotated[Page, page_for(*OPERATORS)], letter_id: str) -> HTMLResponse:
+    async def letter(page: Annotated[Page, page_for(*OPERATORS)], letter_id: UUID) -> HTMLResponse:
         return page.render("dead_letter.html.j2", letter=await page.get(f"/v1/dead-letters/{letter_id}"))

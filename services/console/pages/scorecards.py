@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from schemas.base import Slug
 from services.console.page import Page, page_for
 from services.console.pages import drill_words as words
 from services.console.pages import plots
@@ -34,7 +35,7 @@ def add_scorecards(site: FastAPI) -> None:
 
     @site.get("/scorecards/{department}", include_in_schema=False)
     async def scorecard(
-        page: Annotated[Page, page_for()], department: str, months: int = 12, answered: str = "all"
+        page: Annotated[Page, page_for()], department: Slug, months: int = 12, answered: str = "all"
     ) -> HTMLResponse:
         card = await page.get(f"/v1/scorecards/{department}", months=months, answered=answered)
         return page.render(
