@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from services.platform.logs import configure_logging
 from tests.fuzz.harness import Entry, Tally, Watch
 from tests.fuzz.registry import entry_named
 
@@ -116,6 +117,7 @@ def main(arguments: list[str]) -> None:
         int(arguments[5]),
     )
     warnings.simplefilter("ignore")
+    configure_logging(level="warning")
     atheris: Any = None
     if engine == "atheris":
         import atheris as found
