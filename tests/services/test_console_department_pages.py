@@ -138,6 +138,11 @@ async def test_pages_of_others_are_shown_as_a_problem(site: Site) -> None:
     assert (found.status_code, found.headers["location"]) == (303, "/sign-in?next=/departments/police")
 
 
+async def test_a_page_passes_on_only_what_can_be_a_departments_name(site: Site) -> None:
+    for path in ("/departments/%1a", "/departments/police%3Fstate=all/orders"):
+        await site.read("Duty officer Chen", path, status=422)
+
+
 async def test_an_order_sheet_holds_the_nine_blocks_of_ics_204(site: Site) -> None:
     order = await site.order("police", description="Yellow cloud at the river road")
     await site.answer("Officer Wang", order, "commit", read_back="close 100 m all round")

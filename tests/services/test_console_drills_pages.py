@@ -135,6 +135,11 @@ async def test_a_drill_that_is_over_shows_its_numbers_and_ways_out(
     assert 'data-open="rate"' not in await read(app, "Auditor Qi", URL, language)
 
 
+async def test_a_page_passes_on_only_what_can_be_an_id_or_a_name(app: FastAPI) -> None:
+    for path in ("/drills/%1a", "/drills/%1a/now", "/drills/x%3Fa=b/timeline", "/scorecards/%1b", "/scorecards/a%3Fb"):
+        await read(app, "Planner Xu", path, status=422)
+
+
 async def test_corrections_are_made_at_the_entry_and_stay_visible(pool: Pool, app: FastAPI) -> None:
     await write_drill(pool)
     async with reader(app, "Evaluator Zhao") as client:
