@@ -20,6 +20,8 @@ MAX_BATCH_BYTES = MAX_VALUE_BYTES + 64 * 1024
 """Largest batch that a topic takes, and largest record of a compressed one: a value, and room for headers and frame."""
 MAX_OPENED_BYTES = 16 * 1024 * 1024
 """Largest batch that is read, opened: a thousand times what Kafka's clients send at a time (``batch.size``, 16 KiB)."""
+MAX_HEADERS = 1_000
+"""Most headers of a record in a compressed batch: ours have nine, and half a million fit into 63 bytes of zstd."""
 
 _MAGIC_AT = 16
 _MAGIC = 2
@@ -108,6 +110,8 @@ def _end_of_record(batch: bytes, at: int, last: int) -> int:
         length, at = decode_varint_py(batch, at)
         at += max(length, 0)
     headers, at = decode_varint_py(batch, at)
+    if headers > MAX_HEADERS:
+        raise UnreadableBatchError(f"holds a record of {headers} headers, at most {MAX_HEADERS} are read; send fewer")
     negative = min(size, headers)
     while headers > 0 and at < end:
         name, at = decode_varint_py(batch, at)

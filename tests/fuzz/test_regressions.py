@@ -97,6 +97,11 @@ def test_a_header_name_that_is_not_utf8_does_not_end_the_consumer(codec: int) ->
         (4, CODECS[4](bytes(20 << 20)), "of zstd that can't be opened within 16777216 bytes"),
         (2, b"\x82SNAPPY\0" + b"\xff" * 12, "of snappy that can't be opened"),
         (4, CODECS[4](records_of([bytes(2 << 20)], [])), "holds a record of 2097164 bytes, at most 1065536 are read"),
+        (
+            4,
+            CODECS[4](records_of([b"x"], [("", b"")] * 1_001)),
+            "holds a record of 1001 headers, at most 1000 are read",
+        ),
         (5, b"x", "is compressed in a way that isn't known (5)"),
         # aiokafka reads beyond the end of these, and dies of a segmentation fault.
         (
@@ -107,7 +112,7 @@ def test_a_header_name_that_is_not_utf8_does_not_end_the_consumer(codec: int) ->
         (4, CODECS[4](records_of([b"x"], [])[:-1]), "hold together"),
         (4, CODECS[4](b""), "hold together"),
     ],
-    ids=["gzip", "snappy", "lz4", "zstd", "blocks", "record", "codec", "name", "cut", "empty"],
+    ids=["gzip", "snappy", "lz4", "zstd", "blocks", "record", "headers", "codec", "name", "cut", "empty"],
 )
 def test_a_batch_that_cannot_be_read_within_bounds_is_set_aside_whole(codec: int, records: bytes, reason: str) -> None:
     batch = batch_of(records, codec, 1)
