@@ -1,6 +1,7 @@
 """One incident for up to ten thousand departments: how long until the last one has its order."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -8,7 +9,7 @@ from aiokafka import TopicPartition
 from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, TOPICS, topic_name
 from schemas.vocabulary import Namespace
 from services.bench import contenders, material
-from services.bench.contenders import Contender, take_turn
+from services.bench.contenders import Contender, Record, undisturbed
 from services.bench.figures import Row, Target, figure, quotients
 from services.bench.material import department, sent_report
 from services.bench.plan import Plan
@@ -49,8 +50,7 @@ async def _to(stage: Stage, muster: Contender, known: Wordings, count: int) -> l
     taken: dict[str, list[float]] = {"floor": [], "muster": []}
     for turn in range(TURNS + 1):
         for each in (floor, muster):
-            record: tuple[str, bytes, bytes, Any] = (each.topics.incidents, *sent_report(_report(count)))
-            seconds = (await take_turn(stage, each, "incidents", [record])).seconds
+            seconds = (await undisturbed(stage, each, "incidents", partial(_one, each, count))).seconds
             if turn:  # the first one learns where all the topics are
                 taken[each.name].append(seconds)
     await asyncio.sleep(1)  # it commits its offsets, from which the next one goes on
@@ -66,6 +66,10 @@ async def _to(stage: Stage, muster: Contender, known: Wordings, count: int) -> l
         Row("fan-out", f"fan-out.{count}.ratio", f"{title}, muster of the floor", ratio, of="floor", target=TWOFOLD)
     )
     return rows
+
+
+def _one(contender: Contender, count: int) -> list[Record]:
+    return [(contender.topics.incidents, *sent_report(_report(count)))]
 
 
 def _event(count: int) -> str:

@@ -71,6 +71,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    DBOS(config={"name": "bench", "system_database_url": _given["database"], "run_admin_server": False})
+    DBOS(config={"name": "bench", "system_database_url": _given["database"]})
     DBOS.launch()
     asyncio.run(main())

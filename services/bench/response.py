@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from services.bench import contenders, peers, profiling
-from services.bench.contenders import Answers, Contender, Turn, reports, take_turn
+from services.bench.contenders import TRIES, Answers, Contender, Record, Turn, reports, undisturbed
 from services.bench.figures import Row, Target, figure, percentile, quotients
 from services.bench.material import TASKS
 from services.bench.pace import departments, paced
@@ -49,7 +50,7 @@ async def run(stage: Stage, plan: Plan) -> list[Row]:
     rows: list[Row] = []
     incidents = await _compete(stage, [floor, muster, *others], INCIDENTS, plan)
     rows += _rates("steady", INCIDENTS, incidents, target=HALF)
-    rows += _spent(incidents, muster.name, floor.name)
+    rows += _spent("cost", INCIDENTS, incidents, muster.name, floor.name)
     rows += _peer_rows(incidents, others)
     for peer in others:
         for process in peer.processes:
@@ -57,6 +58,7 @@ async def run(stage: Stage, plan: Plan) -> list[Row]:
     if plan.wants("acknowledgements"):
         turns = await _compete(stage, [floor, muster], ACKNOWLEDGEMENTS, plan)
         rows += _rates("acknowledgements", ACKNOWLEDGEMENTS, turns, target=HALF)
+        rows += _spent("cost.answers", ACKNOWLEDGEMENTS, turns, muster.name, floor.name)
     if plan.wants("latency"):
         rows += await _latency(stage, floor, muster, figure(incidents.rates(muster.name), "/s").median, plan)
     if plan.profile is not None:
@@ -75,22 +77,25 @@ async def _compete(stage: Stage, all_of_them: Sequence[Contender], work: str, pl
         for source in sources.values():
             await source.read()
 
-    def some(each: Contender, count: int) -> list[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]:
-        return reports(each, count) if work == INCIDENTS else sources[each.name].take(count)
+    async def turn(each: Contender, count: int) -> Turn:
+        def some() -> Sequence[Record]:
+            return reports(each, count) if work == INCIDENTS else sources[each.name].take(count)
+
+        return await undisturbed(stage, each, work, some)
 
     counts: dict[str, int] = {}
     for each in all_of_them:
-        first = await take_turn(stage, each, work, some(each, plan.warm_up))
-        again = await take_turn(stage, each, work, some(each, plan.warm_up))
+        first = await turn(each, plan.warm_up)
+        again = await turn(each, plan.warm_up)
         counts[each.name] = max(plan.warm_up, int(max(first.rate, again.rate) * plan.turn_seconds))
     if work == ACKNOWLEDGEMENTS:
         for each in all_of_them:  # no more than there are to be answered
-            left = len(sources[each.name]) // plan.turns
+            left = len(sources[each.name]) // (plan.turns + 1)
             counts[each.name] = min(counts[each.name], left)
     turns = Turns()
     for _ in range(plan.turns):
         for each in all_of_them:
-            turns.add(each.name, await take_turn(stage, each, work, some(each, counts[each.name])))
+            turns.add(each.name, await turn(each, counts[each.name]))
     return turns
 
 
@@ -108,13 +113,13 @@ def _rates(scenario: str, work: str, turns: Turns, *, target: Target) -> list[Ro
     return found
 
 
-def _spent(turns: Turns, *names: str) -> list[Row]:
+def _spent(key: str, work: str, turns: Turns, *names: str) -> list[Row]:
     rows = []
     for name in names:
         for who in ("services", "broker", "database"):
             values = [getattr(turn.spent, who) / turn.records * 1000 for turn in turns.taken[name]]
-            title = f"1,000 incidents, {name}: {who}"
-            rows.append(Row("cost", f"cost.{name}.{who}", title, figure(values, "CPU-s")))
+            title = f"1,000 {work}, {name}: {who}"
+            rows.append(Row("cost", f"{key}.{name}.{who}", title, figure(values, "CPU-s")))
     return rows
 
 
@@ -137,11 +142,12 @@ async def _profiles(stage: Stage, muster: Contender, folder: Path) -> list[Row]:
     for work, process in zip((INCIDENTS, ACKNOWLEDGEMENTS), muster.processes, strict=False):
 
         async def some(work: str = work) -> int:
-            if work == INCIDENTS:
-                return (await take_turn(stage, muster, work, reports(muster, PROFILED))).records
-            if len(answers) < PROFILED:
+            def of_work() -> Sequence[Record]:
+                return reports(muster, PROFILED) if work == INCIDENTS else answers.take(PROFILED)
+
+            if work == ACKNOWLEDGEMENTS and len(answers) < PROFILED * TRIES:
                 await answers.read()
-            return (await take_turn(stage, muster, work, answers.take(PROFILED))).records
+            return (await undisturbed(stage, muster, work, of_work)).records
 
         samples, done = await profiling.profile(process.pid or 0, folder / f"{work}.folded", some, PROFILE_SECONDS)
         rows += profiling.rows("profile", f"{work}, {process.name}", samples, done)
@@ -178,7 +184,7 @@ async def _burst(stage: Stage, floor: Contender, muster: Contender, plan: Plan) 
     turns = Turns()
     for _ in range(plan.bursts):
         for each in (floor, muster):
-            turns.add(each.name, await take_turn(stage, each, INCIDENTS, reports(each, plan.burst)))
+            turns.add(each.name, await undisturbed(stage, each, INCIDENTS, partial(reports, each, plan.burst)))
     rows = []
     for name in turns.taken:
         title = f"{plan.burst:,} incidents at once, until the last order, {name}"
@@ -202,8 +208,8 @@ async def _copies(stage: Stage, muster: Contender, plan: Plan) -> list[Row]:
             answers = Answers(muster)
             for work, count in ((INCIDENTS, plan.burst), (ACKNOWLEDGEMENTS, plan.burst * TASKS // 2)):
                 await answers.read()
-                some = reports(muster, count) if work == INCIDENTS else answers.take(count)
-                rates.setdefault(work, []).append((await take_turn(stage, muster, work, some)).rate)
+                some = partial(reports, muster, count) if work == INCIDENTS else partial(answers.take, count)
+                rates.setdefault(work, []).append((await undisturbed(stage, muster, work, some)).rate)
             for process in second:
                 await process.stop()
                 muster.processes.remove(process)

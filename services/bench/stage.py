@@ -26,20 +26,27 @@ from services.platform.embedded.postgres import EmbeddedPostgres
 from services.platform.embedded.process import ChildProcess
 from services.platform.kafka import BRISK, FETCH_BYTES
 from services.platform.migrations import migrate
+from services.platform.outbox import LEASE
 from services.platform.postgres import connect
 from services.platform.published import publish
 from services.playbooks.stored import Wordings
 
-LOOK_EVERY = 0.01
-"""Seconds between looks at how far a contender has come."""
+LOOK_EVERY, LOOK_AT_LEAST_EVERY = 0.01, 0.2
+"""Seconds between looks at how far a contender has come: often near the end only, as each look costs the broker too."""
 PATIENCE = 180.0
 """Seconds after which a contender that doesn't finish its work ends the run."""
+QUIET = 2 * LEASE.total_seconds()
+"""Seconds without a message after which what a contender was sending again is over."""
 _TEMPLATE = "bench_template"
 _TOPICS_AT_ONCE = 500
 
 
 class BenchError(Exception):
     """A measurement that can't be taken; one line that says why."""
+
+
+class RepeatedError(BenchError):
+    """More came than was due: Muster sends again what it could not send within its lease, or something else writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +193,26 @@ class Stage:
     async def until(self, partitions: Sequence[TopicPartition], count: int, *processes: ChildProcess) -> None:
         """Wait until partitions hold so many records in all."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
+        begun, first = loop.time(), -1
+        end = begun + PATIENCE
         while (found := await self.count(partitions)) < count:
+            first = found if first < 0 else first
             for process in processes:
                 if not process.alive:
                     raise BenchError(f"{process.name} has ended; see {process.log_file}")
             if loop.time() > end:
                 raise BenchError(f"only {found} of {count} messages came within {PATIENCE:.0f} s")
-            await asyncio.sleep(LOOK_EVERY)
+            left = (count - found) * (loop.time() - begun) / (found - first) if found > first else 0
+            await asyncio.sleep(min(max(left / 2, LOOK_EVERY), LOOK_AT_LEAST_EVERY))
         if found > count:
-            raise BenchError(f"{found} messages came where {count} were due: something else writes here")
+            raise RepeatedError(f"{found} messages came where {count} were due")
+
+    async def quiet(self, partitions: Sequence[TopicPartition]) -> None:
+        """Wait until nothing has come to partitions for a while."""
+        before = -1
+        while (found := await self.count(partitions)) != before:
+            before = found
+            await asyncio.sleep(QUIET)
 
 
 @dataclass(frozen=True, slots=True)
