@@ -104,6 +104,15 @@ class Message(BaseModel):
         object.__setattr__(made, "__pydantic_private__", None)
         return made
 
+    def with_checked(self, **values: Any) -> Self:
+        """Copy a message with some fields changed to values that were checked before: a faster `model_copy`."""
+        made = type(self).__new__(type(self))
+        object.__setattr__(made, "__dict__", {**self.__dict__, **values})
+        object.__setattr__(made, "__pydantic_fields_set__", self.__pydantic_fields_set__ | values.keys())
+        object.__setattr__(made, "__pydantic_extra__", self.__pydantic_extra__)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
 
 @cache
 def _defaults(model: type[BaseModel]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ ACCEPTED = "accepted"
 """The phase of an incident whose report is kept and not decided yet."""
 
 _WAITING = (
-    "SELECT reports.status, received_at, value FROM reports LEFT JOIN outbox USING (event_id)"
+    "SELECT reports.status, received_at, value FROM reports LEFT JOIN outbox ON outbox.event_id = reports.event_id"
+    " AND type IN ('muster.incident', 'muster.command', 'muster.acknowledgement')"
     " WHERE reports.incident_id = $1 AND reports.status = ANY ($2) AND type IS DISTINCT FROM $3"
     " ORDER BY received_at LIMIT 1"
 )

@@ -11,8 +11,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from secrets import token_bytes
 from typing import Any
 from uuid import UUID
@@ -55,9 +56,7 @@ def seal(entries: Sequence[TimelineEntry], heads: dict[UUID, Head], salt: Salt) 
         head = Head(before.number + 1, link(before.hash, digest, entry, before.number + 1))
         heads[entry.incident_id] = head
         sealed.append(
-            entry.model_copy(
-                update={"number": head.number, "salt": grain and grain.hex(), "hash": head.hash.hex(), "withheld": None}
-            )
+            entry.with_checked(number=head.number, salt=grain and grain.hex(), hash=head.hash.hex(), withheld=None)
         )
     return sealed
 
@@ -73,19 +72,24 @@ def chain_columns(entry: TimelineEntry) -> dict[str, Any]:
 
 def link(before: bytes, digest: bytes, entry: TimelineEntry, number: int) -> bytes:
     """Compute an entry's hash from the hash before it and the digest of what it says of people."""
-    told: dict[str, Any] = {name: getattr(entry, name) for name in _TOLD}
-    for name in _IDS:
-        told[name] = told[name] and str(told[name])
-    for name in _TIMES:
-        told[name] = told[name] and told[name].astimezone(UTC).isoformat(timespec="microseconds")
+    told: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(entry, name)) is not None}
+    told |= {name: str(value) for name in _IDS if (value := getattr(entry, name)) is not None}
+    told |= {name: _moment(value) for name in _TIMES if (value := getattr(entry, name)) is not None}
     told["number"] = number
-    told["detail"] = {name: value for name, value in entry.detail.items() if name not in PERSONAL_DETAIL}
-    return hashlib.sha256(before + digest + _canonical(told)).digest()
+    told["detail"] = _plain({name: value for name, value in entry.detail.items() if name not in PERSONAL_DETAIL})
+    return hashlib.sha256(before + digest + _write(told).encode()).digest()
 
 
-_TOLD = tuple(name for name in TimelineEntry.model_fields if name not in _OWN)
 _IDS = ("entry_id", "incident_id", "activation_id", "assignment_id")
 _TIMES = ("occurred_at", "broker_at", "recorded_at")
+_PLAIN = tuple(name for name in TimelineEntry.model_fields if name not in {*_OWN, *_IDS, *_TIMES})
+"""The others, which are text, or true or false."""
+
+
+@lru_cache(64)
+def _moment(at: datetime) -> str:
+    # What is decided at once carries the same moments.
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def personal_of(entry: TimelineEntry) -> dict[str, Any]:

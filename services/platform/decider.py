@@ -24,7 +24,7 @@ from services.domain.matching import group_key
 from services.domain.playbook import Playbook
 from services.domain.reports import merge
 from services.platform.alerts import resolve_alerts
-from services.platform.chain import Head, Salt, chain_columns, new_salt, seal
+from services.platform.chain import Head, Salt, new_salt, seal
 from services.platform.clock import Clock
 from services.platform.kafka import Origin
 from services.platform.metrics import DECIDE_SECONDS, EVENTS, LATENESS_SECONDS
@@ -32,7 +32,7 @@ from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
 from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
-from services.platform.records import Changes, load_with_heads, rows
+from services.platform.records import Changes, entry_row, load_with_heads, rows
 
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
@@ -142,6 +142,8 @@ class Decider:
         if incoming.origin.broker_at is None:
             return incoming
         at = self._clock.at(incoming.origin.broker_at)
+        if at is incoming.origin.broker_at:
+            return incoming
         event = replace(incoming.event, broker_at=at)
         return replace(incoming, event=event, origin=replace(incoming.origin, broker_at=at))
 
@@ -337,10 +339,6 @@ class _Work:
             for key, opening in self._opened.items()
         ]
         entries = await self._seal(connection)
-        chains = [
-            {"incident_id": entry.incident_id, "status": entry.status, **chain_columns(entry)}
-            for entry in {entry.incident_id: entry for entry in entries}.values()
-        ]
         self.settled.incidents = {draft.incident_id for draft in self._drafts}
         saved = await connection.fetch(
             query("save_decisions"),
@@ -349,13 +347,12 @@ class _Work:
             rows(changes.activations),
             changes.assignments,
             rows(changes.obstacles),
-            rows([{**dict(entry), **chain_columns(entry)} for entry in entries]),
+            [entry_row(entry) for entry in entries],
             [draft.row() for draft in self._drafts],
             rows(openings),
             [key for key, _ in self._released],
             [incident_id for _, incident_id in self._released],
             LEASE,
-            rows(chains),
             list(self.settled.incidents),
         )
         drafts = {draft.envelope.id: draft for draft in self._drafts}

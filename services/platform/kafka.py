@@ -22,6 +22,7 @@ from faststream.kafka.message import KafkaMessage
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
 from services.platform.kafka_batches import UnreadBatch
+from services.platform.kafka_partition import Partitioner
 from services.platform.kafka_records import guard_reading
 from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
@@ -127,6 +128,7 @@ def make_broker(kafka: str | Brokers, *, client_id: str, stop_within: float = 12
         max_batch_size=64 * 1024,
         metadata_max_age_ms=10_000,
         request_timeout_ms=20_000,
+        partitioner=Partitioner(),
         allow_auto_create_topics=False,
         ack_policy=AckPolicy.MANUAL,
         graceful_timeout=stop_within,

@@ -2,12 +2,16 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
 
 def configure_logging(*, form: str = "json", level: str = "info") -> None:
-    """Send the logs of Muster and of every library the same way, to stderr; stdout belongs to results."""
+    """Send the logs of Muster and of every library to stderr, in one form; stdout belongs to results.
+
+    Muster's own don't go through the standard library's loggers, which cost a service a tenth of its time.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -18,9 +22,9 @@ def configure_logging(*, form: str = "json", level: str = "info") -> None:
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, renderer],
+        logger_factory=_Stderr,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -40,7 +44,21 @@ def configure_logging(*, form: str = "json", level: str = "info") -> None:
         logging.getLogger(telling).setLevel(logging.WARNING)
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Give a module its logger."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+class _Stderr:
+    """Writes lines; a log that can't be written, to a full disk or for a reader that has gone, stops nobody."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg

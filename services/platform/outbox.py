@@ -1,7 +1,8 @@
 """Messages leave through here: written with the state they announce, published right after, swept if need be.
 
 The order of one incident's messages of a type is kept: what is committed behind messages still in flight waits for
-them, and is published by whoever confirms those.
+them, and is published by whoever confirms those. What the timeline says stays there: its messages leave the outbox once
+the broker has them, the others stay as what is told again after a loss.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from uuid import UUID
 import asyncpg
 from faststream.kafka import KafkaBroker
 
-from schemas.envelope import Envelope
+from schemas.envelope import TIMELINE, Envelope
 from schemas.vocabulary import Namespace, Status
 from services.platform.kafka import Outbound as Record
 from services.platform.kafka import publish_all
@@ -132,11 +133,12 @@ class Outbox:
             self._broker,
             [(m.topic, str(m.incident_id).encode(), m.value, m.envelope.headers()) for m in messages],
         )
-        done = [message.seq for message, error in zip(messages, results, strict=True) if error is None]
-        if done:
-            await self._pool.execute(query("mark_published"), done)
-        told = Counter(m.envelope.type for m, error in zip(messages, results, strict=True) if error is None)
-        for kind, count in told.items():
+        done = [message for message, error in zip(messages, results, strict=True) if error is None]
+        if kept := [message.seq for message in done if message.envelope.type != TIMELINE]:
+            await self._pool.execute(query("mark_published"), kept)
+        if told := [message.seq for message in done if message.envelope.type == TIMELINE]:
+            await self._pool.execute(query("forget_published"), told)
+        for kind, count in Counter(message.envelope.type for message in done).items():
             PUBLISHED.labels(self._namespace.value, kind).inc(count)
         failures = [error for error in results if error is not None]
         if failures:
@@ -173,20 +175,13 @@ class Draft:
     namespace: Namespace
     assignment_id: UUID | None = None
 
-    def row(self) -> dict[str, object]:
-        """Give the columns to insert."""
-        return {
-            "event_id": self.envelope.id,
-            "incident_id": self.incident_id,
-            "status": self.envelope.status,
-            "namespace": self.namespace,
-            "topic": self.topic,
-            "type": self.envelope.type,
-            "assignment_id": self.assignment_id,
-            "time": self.envelope.time,
-            "source": self.envelope.source,
-            "value": self.value.decode(),
-        }
+    def row(self) -> tuple[object, ...]:
+        """Give the columns to insert, as ``new_message`` has them."""
+        told = self.envelope
+        return (
+            *(told.id, self.incident_id, told.status, self.namespace, self.topic, told.type, self.assignment_id),
+            *(told.time, told.source, self.value.decode()),
+        )
 
     def with_seq(self, seq: int) -> Outgoing:
         """Become the message that is published."""

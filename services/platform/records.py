@@ -1,9 +1,10 @@
 """Incidents as rows: read with all that hangs on them, and written back where they changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -11,14 +12,27 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from schemas.incident import IncidentReport
+from schemas.timeline import TimelineEntry
 from schemas.vocabulary import ActivationState, AssignmentState, Status
 from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
 from services.platform.chain import Head
 from services.platform.postgres import Connection
 
+_Entity = TypeVar("_Entity")
 _ASSIGNMENT = tuple(field.name for field in fields(Assignment))
 _ACTIVATION = tuple(field.name for field in fields(Activation))
 _OBSTACLE = tuple(field.name for field in fields(Obstacle))
+_INCIDENT = ("id", "status", "phase", "report", "reported_at", "cancelled", "joined_to", "closed_at")
+_own = attrgetter(*_INCIDENT)
+NEW_ASSIGNMENT = (*_ASSIGNMENT[:2], "incident_id", "status", *_ASSIGNMENT[2:])
+NEW_ENTRY = (
+    *("entry_id", "incident_id", "status", "entry", "activation_id", "assignment_id", "department", "attention"),
+    *("by", "reason", "detail", "occurred_at", "broker_at", "recorded_at", "number", "salt", "hash"),
+)
+"""The columns of the types of these names, in their order: a row is written as a tuple, which has none."""
+_assignment_values = attrgetter(*_ASSIGNMENT)
+_entry_values = attrgetter(*NEW_ENTRY)
+_DETAIL = NEW_ENTRY.index("detail")
 _ADDED = TypeAdapter(tuple[AddedTask, ...])
 
 
@@ -95,38 +109,32 @@ class Changes:
     def __init__(self) -> None:
         self.incidents: list[dict[str, Any]] = []
         self.activations: list[dict[str, Any]] = []
-        self.assignments: list[dict[str, Any]] = []
+        self.assignments: list[tuple[Any, ...]] = []
         self.obstacles: list[dict[str, Any]] = []
 
     def add(self, before: Incident | None, after: Incident, now: datetime) -> None:
         """Gather what differs; an entity that was not touched is the same object and costs nothing."""
-        self.incidents.append(
-            {
-                "id": after.id,
-                "status": after.status,
-                "phase": after.phase,
-                "report": after.report,
-                "reported_at": after.reported_at,
-                "cancelled": after.cancelled,
-                "joined_to": after.joined_to,
-                "closed_at": after.closed_at,
-                "recorded_at": now,
-            }
-        )
+        if before is None or _own(before) != _own(after):
+            self.incidents.append({**dict(zip(_INCIDENT, _own(after), strict=True)), "recorded_at": now})
         whose = {"incident_id": after.id, "status": after.status}
-        self.activations += _changed(before.activations if before else {}, after.activations, _ACTIVATION, whose)
-        self.assignments += _changed(before.assignments if before else {}, after.assignments, _ASSIGNMENT, whose)
-        self.obstacles += _changed(before.obstacles if before else {}, after.obstacles, _OBSTACLE, whose)
+        for activation in _changed(before.activations if before else {}, after.activations):
+            self.activations.append({**whose, **{name: getattr(activation, name) for name in _ACTIVATION}})
+        for assignment in _changed(before.assignments if before else {}, after.assignments):
+            id_, activation_id, *others = _assignment_values(assignment)
+            self.assignments.append((id_, activation_id, after.id, after.status, *others))
+        for obstacle in _changed(before.obstacles if before else {}, after.obstacles):
+            self.obstacles.append({**whose, **{name: getattr(obstacle, name) for name in _OBSTACLE}})
 
 
-def _changed(
-    before: Mapping[UUID, Any], after: Mapping[UUID, Any], names: tuple[str, ...], whose: dict[str, Any]
-) -> list[dict[str, Any]]:
-    return [
-        {**whose, **{name: getattr(entity, name) for name in names}}
-        for key, entity in after.items()
-        if before.get(key) is not entity
-    ]
+def _changed(before: Mapping[UUID, _Entity], after: Mapping[UUID, _Entity]) -> Iterator[_Entity]:
+    return (entity for key, entity in after.items() if before.get(key) is not entity)
+
+
+def entry_row(entry: TimelineEntry) -> tuple[Any, ...]:
+    """Give a sealed entry's columns, as ``new_entry`` has them."""
+    *told, salt, hash_ = _entry_values(entry)
+    told[_DETAIL] = to_json(entry.detail).decode()
+    return (*told, salt and bytes.fromhex(salt), hash_ and bytes.fromhex(hash_))
 
 
 def rows(items: Sequence[Any]) -> str:

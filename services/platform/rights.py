@@ -86,8 +86,9 @@ TABLES = (
     Table("timeline", "status", _VIEWERS | _for(ADD, *_DECIDERS)),
     Table("chains", "status", _VIEWERS | _for(KEEP, *_DECIDERS), _for(KEEP, DRILLS)),
     Table("inbox", "status", _ALL | _for(ADD, *_DECIDERS)),
-    # Every process publishes what it has written, and after a loss of the broker's what others had.
-    Table("outbox", "status", _for(KEEP, *SERVICES) | _for(CHANGE, "outbound")),
+    # Every process publishes what it has written, and after a loss of the broker's what others had; who writes the
+    # timeline takes its messages out again.
+    Table("outbox", "status", _for(KEEP, *SERVICES) | _for(EVERYTHING, *_DECIDERS) | _for(CHANGE, "outbound")),
     Table("dead_letters", "namespace", _for(ADD, "intake", "dispatch", "tracking", "outbound") | _for(KEEP, "console")),
     Table("epochs", "namespace", _for(KEEP, *SERVICES)),
     Table("outbound_calls", "status", _for(KEEP, "outbound")),

@@ -43,7 +43,7 @@ IN_BOTH = {
     "chains": "intake console outbound r; DECIDING raw",
     "retention": "",
     "inbox": "intake console outbound r; DECIDING ra",
-    "outbox": "intake console raw; outbound rw; DECIDING raw",
+    "outbox": "intake console raw; outbound rw; DECIDING rawd",
     "dead_letters": "intake dispatch tracking outbound ra; console raw",
     "epochs": "intake console outbound raw; DECIDING raw",
     "outbound_calls": "outbound raw",

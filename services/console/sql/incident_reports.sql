@@ -6,6 +6,7 @@ WITH reported AS (
     FROM (SELECT * FROM inbox WHERE incident_id = $1 AND status = ANY ($2::text[])) AS i
     FULL JOIN (SELECT * FROM reports WHERE incident_id = $1 AND status = ANY ($2::text[])) AS r USING (event_id)
     LEFT JOIN outbox AS o ON o.event_id = r.event_id
+        AND o.type IN ('muster.incident', 'muster.command', 'muster.acknowledgement')
     WHERE coalesce(i.type, o.type) = 'muster.incident'
 )
 SELECT event_id, received_at, content_type, message, outcome, reason, decided_at,

@@ -2,7 +2,7 @@
 WITH behind AS (
     SELECT DISTINCT incident_id FROM outbox
     WHERE published_at IS NULL AND type IN ('muster.assignment', 'muster.timeline')
-      AND incident_id = ANY ($13::uuid[])
+      AND incident_id = ANY ($12::uuid[])
 ), into_inbox AS (
     INSERT INTO inbox (
         event_id, incident_id, status, type, outcome, reason, topic, partition, position, broker_at, decided_at, input
@@ -42,9 +42,11 @@ WITH behind AS (
     SELECT
         entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
         occurred_at, broker_at, recorded_at, number, salt, hash
-    FROM jsonb_populate_recordset(NULL::timeline, $6::jsonb)
+    FROM unnest($6::new_entry[])
 ), into_chains AS (
-    INSERT INTO chains SELECT * FROM jsonb_populate_recordset(NULL::chains, $12::jsonb)
+    INSERT INTO chains (incident_id, status, number, hash)
+    SELECT DISTINCT ON (incident_id) incident_id, status, number, hash FROM unnest($6::new_entry[])
+    ORDER BY incident_id, number DESC
     ON CONFLICT (incident_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, forgotten_at = NULL
 ), into_openings AS (
     INSERT INTO openings SELECT * FROM jsonb_populate_recordset(NULL::openings, $8::jsonb)
