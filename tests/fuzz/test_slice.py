@@ -10,10 +10,11 @@ from tests.fuzz.registry import NAMES, entry_named
 
 EXAMPLES = 60
 """Inputs of the entry's own shape, beside its seeds: some 2,000 in all."""
-SLOW = {"http": "needs a server of its own; `python -m tests.fuzz --only http` and tests/browser/test_api.py ask it"}
+SLOW = {"http"}
+"""What needs a database and all sites, and is asked for some hundred routes."""
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in SLOW])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in NAMES])
 def test_no_input_of_the_slice_crashes_hangs_or_is_refused_without_a_reason(name: str) -> None:
     entry = entry_named(name)
     with entry.opened() as target, warnings.catch_warnings():
