@@ -5,48 +5,61 @@ from html import escape
 
 from services.bench.figures import Row, short
 
-_WIDTH, _LEFT, _BAR, _GAP = 760, 200, 18, 8
-_COLOURS = {"floor": "#8a8f98", "muster": "#c2410c"}
-_OTHER = "#6d8ab0"
+_WIDTH, _LEFT, _BAR, _GAP, _LINE = 760, 160, 20, 8, 18
 _SCENARIOS = (
     ("steady", "peers", "Incidents a second, six orders each"),
     ("acknowledgements", None, "Answers a second"),
 )
+_STYLE = """
+text { fill: #24292f } .quiet { fill: #57606a; font-size: 12px }
+.floor { fill: #8c959f } .muster { fill: #c2410c } .peer { fill: #6d8ab0 } .spread { stroke: #24292f; fill: none }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .quiet { fill: #9198a1 } .muster { fill: #ea580c } .spread { stroke: #e6edf3 }
+}
+"""
 
 
 def chart(rows: Sequence[Row], about: str) -> str:
     """Draw the throughputs of a run; ``about`` says what it was run on."""
     parts: list[str] = []
-    y = 34
+    y = _LINE
     for first, second, title in _SCENARIOS:
         shown = [row for row in rows if row.scenario in {first, second} and row.of is None]
         if not shown:
             continue
-        parts.append(f'<text x="0" y="{y}" font-weight="600">{escape(title)}</text>')
+        parts.append(f'<text x="0" y="{y}" font-size="15" font-weight="600">{escape(title)}</text>')
         y += 14
         most = max(row.figure.high for row in shown)
         for row in sorted(shown, key=lambda row: -row.figure.median):
             parts += _bar(row, y, most)
             y += _BAR + _GAP
         y += 22
-    body = "\n".join([f'<text x="0" y="14" opacity="0.75">{escape(about)}</text>', *parts])
+    notes = [f"{_name(row)}: {row.note}" for row in rows if row.note is not None]
+    for text in [*notes, f"Medians, with the least and the most. {about}"]:
+        parts.append(f'<text x="0" y="{y}" class="quiet">{escape(text)}</text>')
+        y += _LINE
+    body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}"'
-        f' font-family="system-ui, sans-serif" font-size="13" fill="#7a7f87" role="img">\n{body}\n</svg>\n'
+        f' font-family="system-ui, sans-serif" font-size="13" role="img">\n<style>{_STYLE}</style>\n{body}\n</svg>\n'
     )
 
 
+def _name(row: Row) -> str:
+    return row.title.rpartition(", ")[2]
+
+
 def _bar(row: Row, y: int, most: float) -> Iterable[str]:
-    room = _WIDTH - _LEFT - 150
+    room = _WIDTH - _LEFT - 70
 
     def along(value: float) -> float:
         return round(_LEFT + room * value / most, 1)
 
-    name = row.title.rpartition(", ")[2]
-    middle = y + _BAR / 2
-    yield f'<text x="{_LEFT - 10}" y="{y + 14}" text-anchor="end">{escape(name)}</text>'
-    length = round(along(row.figure.median) - _LEFT, 1)
-    yield f'<rect x="{_LEFT}" y="{y}" width="{length}" height="{_BAR}" rx="2" fill="{_COLOURS.get(name, _OTHER)}"/>'
-    low, high = along(row.figure.low), along(row.figure.high)
-    yield f'<path d="M{low} {middle}H{high}M{low} {y + 5}v8M{high} {y + 5}v8" stroke="#3f434a" fill="none"/>'
-    yield f'<text x="{max(high, along(row.figure.median)) + 8}" y="{y + 14}">{short(row.figure.median)}</text>'
+    name = _name(row)
+    middle, base = y + _BAR / 2, y + 15
+    low, end, high = along(row.figure.low), along(row.figure.median), along(row.figure.high)
+    yield f'<text x="{_LEFT - 10}" y="{base}" text-anchor="end">{escape(name)}</text>'
+    kind = name if name in {"floor", "muster"} else "peer"
+    yield f'<rect x="{_LEFT}" y="{y}" width="{round(end - _LEFT, 1)}" height="{_BAR}" rx="2" class="{kind}"/>'
+    yield f'<path d="M{low} {middle}H{high}M{low} {y + 6}v8M{high} {y + 6}v8" class="spread"/>'
+    yield f'<text x="{max(high, end) + 8}" y="{base}">{short(row.figure.median)}</text>'

@@ -1,6 +1,7 @@
 """Others who do comparable work, on the same servers; each says what it does and what it doesn't do."""
 
 import json
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,7 +64,9 @@ async def _rulebook(stage: Stage) -> Contender:
     variables = stage.folder / "ansible.json"
     given = {"kafka": stage.kafka, "topic": topics.incidents, "done": done}
     variables.write_text(json.dumps({"given": json.dumps(given)}))
-    program = str(Path(sys.executable).with_name("ansible-rulebook"))
+    programs = Path(sys.executable).parent
     argv = ["--rulebook", str(_ANSIBLE / "rulebook.yml"), "-S", str(_ANSIBLE), "--vars", str(variables)]
-    process = await stage.start("ansible-rulebook", argv, program=program)
+    # It looks for other programs of its kind, and takes no event without them.
+    path = {"PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])}
+    process = await stage.start("ansible-rulebook", argv, path, str(programs / "ansible-rulebook"))
     return Contender("ansible-rulebook", topics, "", [process], {"incidents": ([TopicPartition(done, 0)], 1)})

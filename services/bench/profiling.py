@@ -4,9 +4,10 @@ import asyncio
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from services.bench.cost import cpu_seconds
 from services.bench.figures import Row, figure
 from services.bench.stage import BenchError
 
@@ -35,8 +36,10 @@ def require() -> str:
     return found
 
 
-async def profile(pid: int, file: Path, work: Callable[[], Awaitable[int]], seconds: int) -> tuple[Counter[str], int]:
-    """Sample a process while work runs again and again; give the samples by stage and how much was done.
+async def profile(pid: int, file: Path, work: Callable[[], Awaitable[int]], seconds: int) -> dict[str, float]:
+    """Sample a process while work runs again and again; give the milliseconds of processor time for each, by stage.
+
+    The time is the kernel's count, shared out by the samples: a process that waits for a processor is sampled too.
 
     The folded stacks are kept in ``file`` (``py-spy record -f raw``), for any flame graph viewer.
     """
@@ -46,14 +49,16 @@ async def profile(pid: int, file: Path, work: Callable[[], Awaitable[int]], seco
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    done = 0
+    done, spent = 0, cpu_seconds([pid])
     waiting = asyncio.create_task(process.communicate())
     while not waiting.done():
         done += await work()
     _, said = await waiting
     if process.returncode:
         raise BenchError(f"--profile: {said.decode(errors='replace').strip().splitlines()[-1]}")
-    return by_stage((await asyncio.to_thread(file.read_text)).splitlines()), done
+    spent = cpu_seconds([pid]) - spent
+    samples = by_stage((await asyncio.to_thread(file.read_text)).splitlines())
+    return {stage: count / samples.total() * spent / done * 1000 for stage, count in samples.most_common()}
 
 
 def by_stage(stacks: list[str]) -> Counter[str]:
@@ -73,14 +78,9 @@ def _stage(frames: list[str]) -> str:
     return OTHER
 
 
-def rows(scenario: str, what: str, samples: Counter[str], done: int) -> list[Row]:
+def rows(scenario: str, what: str, stages: Mapping[str, float]) -> list[Row]:
     """Tell the stages in milliseconds of processor time for each record, the longest first."""
     return [
-        Row(
-            scenario,
-            f"profile.{scenario}.{stage}",
-            f"{what}: {stage}",
-            figure([count / SAMPLES / done * 1000], "ms each"),
-        )
-        for stage, count in samples.most_common()
+        Row(scenario, f"profile.{scenario}.{stage}", f"{what}: {stage}", figure([milliseconds], "ms each"))
+        for stage, milliseconds in stages.items()
     ]

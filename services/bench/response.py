@@ -149,8 +149,8 @@ async def _profiles(stage: Stage, muster: Contender, folder: Path) -> list[Row]:
                 await answers.read()
             return (await undisturbed(stage, muster, work, of_work)).records
 
-        samples, done = await profiling.profile(process.pid or 0, folder / f"{work}.folded", some, PROFILE_SECONDS)
-        rows += profiling.rows("profile", f"{work}, {process.name}", samples, done)
+        stages = await profiling.profile(process.pid or 0, folder / f"{work}.folded", some, PROFILE_SECONDS)
+        rows += profiling.rows("profile", f"{work}, {process.name}", stages)
     return rows
 
 

@@ -23,7 +23,7 @@ from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.embedded.postgres import EmbeddedPostgres
-from services.platform.embedded.process import ChildProcess
+from services.platform.embedded.process import ChildProcess, log_tail
 from services.platform.kafka import BRISK, FETCH_BYTES
 from services.platform.migrations import migrate
 from services.platform.outbox import LEASE
@@ -199,7 +199,7 @@ class Stage:
             first = found if first < 0 else first
             for process in processes:
                 if not process.alive:
-                    raise BenchError(f"{process.name} has ended; see {process.log_file}")
+                    raise BenchError(f"{process.name} has ended: {log_tail(process.log_file)}")
             if loop.time() > end:
                 raise BenchError(f"only {found} of {count} messages came within {PATIENCE:.0f} s")
             left = (count - found) * (loop.time() - begun) / (found - first) if found > first else 0
