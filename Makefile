@@ -77,7 +77,7 @@ faults: setup ## Do everything that can go wrong to live services and judge what
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)
 
-fuzz: setup ## Give every way in a million bad inputs (15 minutes of a processor); ARGS="--only cap --inputs 50000" narrows it
+fuzz: setup ## Give every way in a million bad inputs (9 minutes of a processor); ARGS="--only cap --inputs 50000" narrows it
 	@$(BIN)/uv sync --frozen --quiet --group fuzz
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
