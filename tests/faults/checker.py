@@ -296,7 +296,7 @@ def recovery(ops: Sequence[Op], expected: Expected, ended: float) -> float | Non
     settled = settled_at(ops, expected)
     if any(incident not in settled for incident in before):
         return None
-    return max((settled[incident] - ended for incident in before), default=0.0)
+    return max([0.0, *(settled[incident] - ended for incident in before)])
 
 
 def redelivered(ops: Sequence[Op]) -> int:

@@ -282,6 +282,7 @@ def test_recovery_is_counted_from_the_end_of_the_fault() -> None:
     ops = [replace(op, at=float(at)) for at, op in enumerate(_life("i")[0])]
     rest = settled_at(ops, PLAN)["i"]
     assert recovery(ops, PLAN, rest - 5) == 5
+    assert recovery(ops, PLAN, rest + 5) == 0, "all was at rest when it ended"
     assert recovery(ops, PLAN, -1) == 0, "what was reported after the fault is not waited for"
     assert recovery(ops[:-1], PLAN, 1) is None, "the last word is missing"
 
