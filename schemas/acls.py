@@ -37,7 +37,6 @@ CANARY = "canary"
 _PLAYED = tuple(service for service in SERVICES if service != "console")
 _WATCHED = {"console": ("dispatch", "tracking")}
 """Who shows how far behind whose groups are."""
-_CLUSTER = "kafka-cluster"
 
 
 class Resource(StrEnum):
@@ -45,7 +44,6 @@ class Resource(StrEnum):
 
     TOPIC = "topic"
     GROUP = "group"
-    CLUSTER = "cluster"
 
 
 class Operation(StrEnum):
@@ -55,7 +53,6 @@ class Operation(StrEnum):
     WRITE = "Write"
     CREATE = "Create"
     DESCRIBE = "Describe"
-    IDEMPOTENT_WRITE = "IdempotentWrite"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +97,6 @@ def acls(namespace: Namespace, departments: Iterable[str]) -> list[Acl]:
 
 
 def _service(namespace: Namespace, service: str, who: str) -> Iterator[Acl]:
-    yield _idempotent(who)
     for topic in TOPICS:
         if service in topic.producers:
             yield _topic(who, namespace, topic, Operation.WRITE)
@@ -134,7 +130,6 @@ def _drills(who: str) -> Iterator[Acl]:
 
 
 def _canary(who: str) -> Iterator[Acl]:
-    yield _idempotent(who)
     for topic in (INCIDENTS, COMMANDS, ACKNOWLEDGEMENTS):
         yield _topic(who, Namespace.EXERCISE, topic, Operation.WRITE)
 
@@ -149,11 +144,6 @@ def _group(who: str, name: str, operation: Operation) -> Acl:
     return Acl(who, Resource.GROUP, name, prefixed=False, operation=operation)
 
 
-def _idempotent(who: str) -> Acl:
-    """Let a producer number its records, so that a retry is not a repeat; brokers since 2.8 take it as read."""
-    return Acl(who, Resource.CLUSTER, _CLUSTER, prefixed=False, operation=Operation.IDEMPOTENT_WRITE)
-
-
 def commands(entries: Iterable[Acl], bootstrap: str, config: str) -> list[str]:
     """Write entries as command lines of Apache Kafka's ``kafka-acls.sh``, one for each principal and resource.
 
@@ -164,11 +154,10 @@ def commands(entries: Iterable[Acl], bootstrap: str, config: str) -> list[str]:
         grouped.setdefault((each.principal, each.resource, each.name, each.prefixed), []).append(each.operation)
     lines: list[str] = []
     for (who, resource, name, prefixed), operations in grouped.items():
-        on = "--cluster" if resource is Resource.CLUSTER else f"--{resource} {name}"
         pattern = " --resource-pattern-type prefixed" if prefixed else ""
         said = " ".join(f"--operation {operation}" for operation in operations)
         lines.append(
             f"kafka-acls.sh --bootstrap-server {bootstrap} --command-config {config}"
-            f" --add --allow-principal User:{who} {said} {on}{pattern}"
+            f" --add --allow-principal User:{who} {said} --{resource} {name}{pattern}"
         )
     return lines

@@ -23,14 +23,12 @@ _ANY = 1
 _ALLOW = 3
 _EVERY_HOST = "*"
 _LITERAL, _PREFIXED = 3, 4
-_RESOURCES = {Resource.TOPIC: 2, Resource.GROUP: 3, Resource.CLUSTER: 4}
-_NAMED = frozenset({_RESOURCES[Resource.TOPIC], _RESOURCES[Resource.GROUP]})
+_RESOURCES = {Resource.TOPIC: 2, Resource.GROUP: 3}
 _OPERATIONS = {
     Operation.READ: 3,
     Operation.WRITE: 4,
     Operation.CREATE: 5,
     Operation.DESCRIBE: 8,
-    Operation.IDEMPOTENT_WRITE: 12,
 }
 _WORDS = {code: str(operation) for operation, code in _OPERATIONS.items()} | {
     2: "All",
@@ -167,7 +165,7 @@ def _prefix(namespace: Namespace) -> str:
 
 def _reaches(each: Held, namespace: Namespace) -> bool:
     """Say whether an entry lets somebody at a topic or a group of a namespace."""
-    if each.resource not in _NAMED or each.permission != _ALLOW:
+    if each.resource not in _RESOURCES.values() or each.permission != _ALLOW:
         return False
     ours = _prefix(namespace)
     wider = each.pattern == _PREFIXED and ours.startswith(each.name)

@@ -23,8 +23,7 @@ def reached(entry: Acl, name: str) -> bool:
 @pytest.mark.parametrize("namespace", Namespace)
 def test_nothing_is_given_in_another_world(namespace: Namespace) -> None:
     for entry in entries(namespace):
-        if entry.resource is not Resource.CLUSTER:
-            assert entry.name.startswith(f"muster.{namespace}.")
+        assert entry.name.startswith(f"muster.{namespace}.")
         assert namespace.value in entry.principal.split("-")
 
 
@@ -68,7 +67,7 @@ def test_only_the_exercise_is_played_and_only_the_real_world_is_watched() -> Non
 
 @pytest.mark.parametrize("namespace", Namespace)
 def test_nobody_may_change_or_delete_and_only_the_administrator_creates(namespace: Namespace) -> None:
-    assert set(Operation) == {"Read", "Write", "Create", "Describe", "IdempotentWrite"}
+    assert set(Operation) == {"Read", "Write", "Create", "Describe"}
     creating = {e.principal for e in entries(namespace) if e.operation is Operation.CREATE}
     assert creating == {principal(ADMIN, namespace)}
 
@@ -97,7 +96,6 @@ def test_commands_of_kafka_acls_say_the_same() -> None:
         "muster-actual-dispatch --operation Write --topic muster.actual.assignments. --resource-pattern-type prefixed"
         in said
     )
-    assert "muster-actual-dispatch --operation IdempotentWrite --cluster" in said
     assert "muster-actual-tracking --operation Read --group muster.actual.tracking" in said
     both = "muster-actual-admin --operation Create --operation Describe --topic muster.actual."
     assert f"{both} --resource-pattern-type prefixed" in said
