@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka faults test-browser fuzz screens audit sbom clean
+.PHONY: help setup drill test up check lint format types layers lock schemas plans lengths kafka test-kafka faults guard test-browser fuzz screens audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-kafka: setup ## Run the tests that need Apache Kafka (Java 17 and Maven), a
 
 faults: setup ## Do everything that can go wrong to live services and judge what came of it; ARGS="--subset", "--mutations"
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+guard: setup ## Hold Muster's speed, as a share of the floor's in the same run, against the shares on file (a minute)
+	@$(BIN)/muster bench --guard tests/bench/ratios.json
 
 test-browser: setup ## Run the tests that need a browser (Debian's chromium)
 	@$(BIN)/pytest -m browser $(PARALLEL) $(ARGS)

@@ -10,6 +10,7 @@ _SCENARIOS = (
     ("steady", "peers", "Incidents a second, six orders each"),
     ("acknowledgements", None, "Answers a second"),
 )
+_TITLE = "How fast Muster is beside the floor and its peers"
 _STYLE = """
 text { fill: #24292f } .quiet { fill: #57606a; font-size: 12px }
 .floor { fill: #8c959f } .muster { fill: #c2410c } .peer { fill: #6d8ab0 } .spread { stroke: #24292f; fill: none }
@@ -22,12 +23,14 @@ text { fill: #24292f } .quiet { fill: #57606a; font-size: 12px }
 def chart(rows: Sequence[Row], about: str) -> str:
     """Draw the throughputs of a run; ``about`` says what it was run on."""
     parts: list[str] = []
+    said: list[str] = []
     y = _LINE
     for first, second, title in _SCENARIOS:
         shown = [row for row in rows if row.scenario in {first, second} and row.of is None]
         if not shown:
             continue
         parts.append(f'<text x="0" y="{y}" font-size="15" font-weight="600">{escape(title)}</text>')
+        said.append(f"{title}: " + ", ".join(f"{_name(row)} {short(row.figure.median)}" for row in shown) + ".")
         y += 14
         most = max(row.figure.high for row in shown)
         for row in sorted(shown, key=lambda row: -row.figure.median):
@@ -41,7 +44,9 @@ def chart(rows: Sequence[Row], about: str) -> str:
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}"'
-        f' font-family="system-ui, sans-serif" font-size="13" role="img">\n<style>{_STYLE}</style>\n{body}\n</svg>\n'
+        ' font-family="system-ui, sans-serif" font-size="13" role="img" aria-labelledby="title desc">\n'
+        f'<title id="title">{_TITLE}</title>\n<desc id="desc">{escape(" ".join(said))}</desc>\n'
+        f"<style>{_STYLE}</style>\n{body}\n</svg>\n"
     )
 
 

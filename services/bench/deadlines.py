@@ -47,8 +47,10 @@ _DUE = """
 UPDATE assignments AS a SET acknowledge_by = due.at, next_due_at = due.at
 FROM (
     SELECT id, $1::timestamptz + (row_number() OVER ()) * interval '1 second' / $3 AS at
-    FROM (SELECT DISTINCT ON (incident_id) id FROM assignments WHERE next_due_at > now() + interval '1 hour'
-          ORDER BY incident_id LIMIT $2) AS chosen
+    FROM (SELECT id FROM (
+            SELECT id, row_number() OVER (PARTITION BY incident_id ORDER BY id) AS turn
+            FROM assignments WHERE next_due_at > now() + interval '1 hour'
+          ) AS open ORDER BY turn LIMIT $2) AS chosen
 ) AS due
 WHERE a.id = due.id
 """
