@@ -62,14 +62,11 @@ def wordings(plans: int = PLANS, departments: int = TASKS) -> Wordings:
     return material.wordings([material.plan("bench"), *material.others(plans - 1)], departments)
 
 
-async def muster(
-    stage: Stage, *services: str, known: Wordings | None = None, topics_made: bool = False, **more: str
-) -> Contender:
+async def muster(stage: Stage, *services: str, **more: str) -> Contender:
     """Start Muster's services on a database of their own; ``more`` is put into their environment."""
-    database = await stage.database(known or wordings())
+    database = await stage.database(wordings())
     topics = Topics("", TASKS)
-    if not topics_made:
-        await stage.topics(topics.all())
+    await stage.topics(topics.all())
     contender = Contender("muster", topics, database)
     for service in services:
         contender.processes.append(await stage.muster(service, database, **more))
@@ -118,9 +115,12 @@ async def start_floor(stage: Stage, contender: Contender, work: str, mould_: dic
 
 
 async def sample(
-    stage: Stage, like: Contender, *works: str, said: IncidentReport | None = None
+    stage: Stage, like: Contender, *works: str, said: IncidentReport | None = None, prefix: str = f"{FLOOR}."
 ) -> dict[str, dict[str, Any]]:
-    """Let Muster handle one incident, and one answer if asked for, and take moulds of what it writes."""
+    """Let Muster handle one incident, and one answer if asked for, and take moulds of what it writes.
+
+    ``prefix`` is put before the topics that it wrote to.
+    """
     moulds: dict[str, dict[str, Any]] = {}
     connection = await asyncpg.connect(like.database)
     try:
@@ -129,7 +129,7 @@ async def sample(
         event = await connection.fetchval("SELECT event_id FROM inbox WHERE incident_id = $1", said.incident_id)
         key = str(said.incident_id).encode()
         told = await stage.messages(like.results["incidents"][0], key)
-        moulds["incidents"] = await mould(connection, event, {said.incident_id: "incident"}, told, FLOOR)
+        moulds["incidents"] = await mould(connection, event, {said.incident_id: "incident"}, told, prefix)
         if "acknowledgements" in works:
             row = await connection.fetchrow(
                 "SELECT id, department FROM assignments WHERE incident_id = $1 ORDER BY id", said.incident_id
@@ -138,14 +138,14 @@ async def sample(
             before = await stage.count(like.results["acknowledgements"][0])
             topic = f"muster.actual.acknowledgements.{row['department']}"
             await stage.send(topic, [sent_answer(row["id"], said.incident_id, row["department"])])
-            await stage.until(like.results["acknowledgements"][0], before + 1, *like.processes)
+            await stage.until(like.results["acknowledgements"][0], before + 1)
             event = await connection.fetchval(
                 "SELECT event_id FROM inbox WHERE incident_id = $1 AND type = 'muster.acknowledgement'",
                 said.incident_id,
             )
             known = {said.incident_id: "incident", row["id"]: "assignment"}
             told = (await stage.messages(like.results["acknowledgements"][0], key))[ENTRIES:]
-            moulds["acknowledgements"] = await mould(connection, event, known, told, FLOOR)
+            moulds["acknowledgements"] = await mould(connection, event, known, told, prefix)
     finally:
         await connection.close()
     return moulds
@@ -159,7 +159,7 @@ async def take_turn(stage: Stage, contender: Contender, work: str, records: Sequ
     spent = stage.spent(*contender.processes)
     begun = loop.time()
     await stage.send_all(records)
-    await stage.until(partitions, before + each * len(records), *contender.processes)
+    await stage.until(partitions, before + each * len(records))
     seconds = loop.time() - begun
     return Turn(len(records), seconds, stage.spent(*contender.processes).since(spent))
 

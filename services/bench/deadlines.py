@@ -113,5 +113,6 @@ async def _furnish(stage: Stage, count: int) -> str:
     broker = EmbeddedBroker(stage.folder / f"broker-{count}")
     stage.stack.push_async_callback(broker.stop)
     kafka = await broker.start()
+    stage.living += broker.processes
     await stage.muster("escalation", database, MUSTER_KAFKA=kafka, MUSTER_EMBEDDED_BROKER="true")
     return database

@@ -17,8 +17,8 @@ _MB = 1024 * 1024
 
 
 async def run(stage: Stage, plan: Plan) -> list[Row]:
-    """Load dispatch and tracking evenly and watch their size."""
-    services = ("dispatch", "tracking")
+    """Load the services of a response evenly and watch their size."""
+    services = ("dispatch", "tracking", "escalation")
     muster = await contenders.muster(stage, *services)
     loop = asyncio.get_running_loop()
     begun = loop.time()

@@ -14,6 +14,7 @@ from services.bench import deadlines, fan_out, matching, memory, response, start
 from services.bench.figures import Row
 from services.bench.plan import Plan
 from services.bench.stage import BenchError, Stage, stage
+from services.bench.watch import EndedError, watched
 
 GROUPS: tuple[tuple[tuple[str, ...], Callable[[Stage, Plan], Awaitable[list[Row]]]], ...] = (
     (("steady", "acknowledgements", "latency", "burst", "copies"), response.run),
@@ -52,8 +53,10 @@ async def measure(plan: Plan, *, apache: bool, tell: Callable[[str], None]) -> O
         tell(f"{', '.join(name for name in scenarios if plan.wants(name))} ...")
         with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
             try:
-                async with stage(Path(folder), apache=apache) as servers, servers.stack:
-                    rows += await work(servers, plan)
+                async with stage(Path(folder), apache=apache, tell=tell) as servers, servers.stack:
+                    rows += await watched(work(servers, plan), servers.living)
+            except EndedError:
+                raise
             except BenchError as error:
                 # The other scenarios have servers of their own, and what they tell stands.
                 failed.append(f"{scenarios[0]}: {error}")

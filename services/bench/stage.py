@@ -4,14 +4,14 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, COMMANDS, INCIDENTS, TIMELINES, topic_name
@@ -23,7 +23,7 @@ from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.embedded.postgres import EmbeddedPostgres
-from services.platform.embedded.process import ChildProcess, log_tail
+from services.platform.embedded.process import ChildProcess
 from services.platform.kafka import BRISK, FETCH_BYTES
 from services.platform.migrations import migrate
 from services.platform.outbox import LEASE
@@ -35,9 +35,13 @@ LOOK_EVERY, LOOK_AT_LEAST_EVERY = 0.01, 0.2
 """Seconds between looks at how far a contender has come: often near the end only, as each look costs the broker too."""
 PATIENCE = 180.0
 """Seconds after which a contender that doesn't finish its work ends the run."""
+STOP_WITHIN = 5.0
+"""Seconds in which a client of the bench's own has taken its leave."""
 QUIET = 2 * LEASE.total_seconds()
 """Seconds without a message after which what a contender was sending again is over."""
 _TEMPLATE = "bench_template"
+_HEAP = "1g"
+"""Of the broker: ten thousand topics took 540 MB in all."""
 _TOPICS_AT_ONCE = 500
 
 
@@ -80,6 +84,8 @@ class Stage:
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
     stack: AsyncExitStack
+    tell: Callable[[str], None]
+    living: list[ChildProcess]
     read: dict[TopicPartition, int] = field(default_factory=dict)
     databases: int = 0
     processes: int = 0
@@ -95,22 +101,39 @@ class Stage:
             await admin.close()
         dsn = named(self.server, name)
         if wordings is not None:
-            pool = await connect(dsn, size=1)
-            await publish(pool, wordings.plans, wordings.directory)
-            await pool.close()
+            await self.publish(dsn, wordings)
         return dsn
 
-    async def topics(self, names: Mapping[str, int]) -> None:
-        """Make topics with so many partitions each."""
+    async def publish(self, dsn: str, wordings: Wordings) -> None:
+        """Put plans and a directory into force in a database."""
+        pool = await connect(dsn, size=1)
+        await publish(pool, wordings.plans, wordings.directory)
+        await pool.close()
+
+    async def topics(self, names: Mapping[str, int], configs: Mapping[str, str] | None = None) -> None:
+        """Make topics with so many partitions each, and wait until the broker has them all."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka, request_timeout_ms=120_000)
         await admin.start()
         try:
-            wanted = [NewTopic(name, partitions, 1) for name, partitions in names.items()]
+            wanted = [NewTopic(name, partitions, 1, topic_configs=configs) for name, partitions in names.items()]
             for begin in range(0, len(wanted), _TOPICS_AT_ONCE):
-                response = await admin.create_topics(wanted[begin : begin + _TOPICS_AT_ONCE], timeout_ms=120_000)
+                some = wanted[begin : begin + _TOPICS_AT_ONCE]
+                response = await admin.create_topics(some, timeout_ms=120_000)
                 refused = [(name, code) for name, code, *_ in response.topic_errors if code not in {0, 36}]
                 if refused:
                     raise BenchError(f"topic {refused[0][0]}: the broker refuses to make it, code {refused[0][1]}")
+                if len(wanted) > _TOPICS_AT_ONCE:
+                    self.tell(f"{begin + len(some):,} of {len(wanted):,} topics ...")
+                if not self.embedded:
+                    # Apache Kafka answers before it has made them: ten thousand take it half a minute.
+                    asked_for = {topic.name for topic in some}
+                    while True:
+                        if asked_for <= set(await admin.list_topics()):
+                            break
+                        await asyncio.sleep(LOOK_AT_LEAST_EVERY)
+                    await self.learn(asked_for)
+                    made = [TopicPartition(topic.name, n) for topic in some for n in range(topic.num_partitions)]
+                    await self.consumer.end_offsets(made)
         finally:
             await admin.close()
 
@@ -128,6 +151,7 @@ class Stage:
         )
         await process.start()
         self.stack.push_async_callback(process.stop)
+        self.living.append(process)
         return process
 
     async def muster(self, service: str, dsn: str, **more: str) -> ChildProcess:
@@ -175,31 +199,55 @@ class Stage:
                 self.read[partition] = self.read.get(partition, 0) + len(records)
         return sum(self.read.get(partition, 0) for partition in partitions)
 
+    async def learn(self, topics: Iterable[str]) -> None:
+        """Let the reader ask where all these topics are at once; it would ask for one after the other."""
+        client = self.consumer._client  # noqa: SLF001 - it has no other way to be told
+        asked = [client.add_topic(topic) for topic in topics]
+        if asked:
+            await asked[-1]
+
     async def messages(self, partitions: Sequence[TopicPartition], key: bytes) -> list[Message]:
         """Read all records of one key; for topics that hold little."""
+        records = await self.records(dict.fromkeys(partitions, 0))
+        return [(r.topic, r.key, r.value, list(r.headers)) for r in records if r.key == key]
+
+    async def records(self, since: Mapping[TopicPartition, int]) -> "list[ConsumerRecord[Any, Any]]":
+        """Read all that partitions hold from these positions on."""
+        wanted = dict(since)
+        if not self.embedded:
+            ends = await self.positions(list(since))
+            wanted = {at: ends[at] for at, begin in since.items() if ends[at] > begin}
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
         await consumer.start()
         try:
-            consumer.assign(list(partitions))
-            await consumer.seek_to_beginning(*partitions)
-            found: list[Message] = []
-            while batch := await consumer.getmany(timeout_ms=1_000):
-                for records in batch.values():
-                    found += [(r.topic, r.key, r.value, list(r.headers)) for r in records if r.key == key]
+            consumer.assign(list(wanted))
+            for partition in wanted:
+                consumer.seek(partition, since[partition])
+            found: list[ConsumerRecord[Any, Any]] = []
+            while wanted:
+                batch = await consumer.getmany(timeout_ms=1_000)
+                if self.embedded and not batch:
+                    break  # it doesn't say where partitions end
+                for partition, records in batch.items():
+                    found += records
+                    if not self.embedded and records[-1].offset + 1 >= wanted.get(partition, 0):
+                        wanted.pop(partition, None)
             return found
         finally:
             await consumer.stop()
 
-    async def until(self, partitions: Sequence[TopicPartition], count: int, *processes: ChildProcess) -> None:
+    async def positions(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Say where partitions end; not on the embedded broker, which doesn't know (`count`)."""
+        found: dict[TopicPartition, int] = await self.consumer.end_offsets(partitions)
+        return found
+
+    async def until(self, partitions: Sequence[TopicPartition], count: int) -> None:
         """Wait until partitions hold so many records in all."""
         loop = asyncio.get_running_loop()
         begun, first = loop.time(), -1
         end = begun + PATIENCE
         while (found := await self.count(partitions)) < count:
             first = found if first < 0 else first
-            for process in processes:
-                if not process.alive:
-                    raise BenchError(f"{process.name} has ended: {log_tail(process.log_file)}")
             if loop.time() > end:
                 raise BenchError(f"only {found} of {count} messages came within {PATIENCE:.0f} s")
             left = (count - found) * (loop.time() - begun) / (found - first) if found > first else 0
@@ -272,23 +320,21 @@ def named(dsn: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, apache: bool) -> AsyncIterator[Stage]:
+async def stage(folder: Path, *, apache: bool, tell: Callable[[str], None]) -> AsyncIterator[Stage]:
     """Start the servers, with data in a folder of the run's own; whatever is started here ends here."""
     async with AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(folder / "postgres")
         server = await postgres.start()
         stack.push_async_callback(postgres.stop)
         if apache:
-            cluster = ApacheKafka(folder / "kafka", brokers=1)
-            kafka = await cluster.start()
-            stack.push_async_callback(cluster.stop)
-            broker_pid = cluster.pid(1)
+            broker: ApacheKafka | EmbeddedBroker = ApacheKafka(folder / "kafka", brokers=1, heap=_HEAP)
         else:
             broker = EmbeddedBroker(folder / "broker")
-            kafka = await broker.start()
-            stack.push_async_callback(broker.stop)
-            broker_pid = broker.pid
-        if broker_pid is None or postgres.pid is None:
+        kafka = await broker.start()
+        stack.push_async_callback(broker.stop)
+        servers = [*postgres.processes, *broker.processes]
+        postgres_pid, broker_pid = (process.pid for process in servers)
+        if broker_pid is None or postgres_pid is None:
             raise EmbeddedError("a server has ended")
         admin = await asyncpg.connect(server)
         await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
@@ -305,12 +351,30 @@ async def stage(folder: Path, *, apache: bool) -> AsyncIterator[Stage]:
             max_request_size=FETCH_BYTES,
         )
         await producer.start()
-        stack.push_async_callback(producer.stop)
+        stack.push_async_callback(_in_time, producer.stop)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=BRISK.fetch_wait_ms
         )
         await consumer.start()
         await asyncio.sleep(0)  # its own tasks begin: aiokafka can't stop one that never has
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(_in_time, consumer.stop)
         async with AsyncExitStack() as contenders:
-            yield Stage(kafka, not apache, server, folder, broker_pid, postgres.pid, producer, consumer, contenders)
+            yield Stage(
+                kafka,
+                not apache,
+                server,
+                folder,
+                broker_pid,
+                postgres_pid,
+                producer,
+                consumer,
+                contenders,
+                tell,
+                servers,
+            )
+
+
+async def _in_time(stop: Callable[[], Awaitable[None]]) -> None:
+    # A client whose broker is gone would wait for it.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop(), STOP_WITHIN)

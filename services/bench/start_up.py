@@ -20,7 +20,7 @@ async def run(stage: Stage, plan: Plan) -> list[Row]:
         await stage.send_all(reports(muster, 1))
         begun = loop.time()
         process = await stage.muster("dispatch", muster.database)
-        await stage.until(partitions, before + each, process)
+        await stage.until(partitions, before + each)
         took.append(loop.time() - begun)
         await process.stop()
     title = "from `muster serve dispatch` to the orders of a report that waited"

@@ -149,7 +149,7 @@ async def mould(
             rows[table] = [[found.cell(record[column]) for column in made] for record in records]
     moulded = [
         {
-            "topic": f"{prefix}.{topic}",
+            "topic": prefix + topic,
             "value": found.text(value.decode()),
             "headers": [(name, found.text(text.decode())) for name, text in headers],
         }

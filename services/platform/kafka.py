@@ -353,7 +353,7 @@ async def _stay() -> None:
 async def learn_topics(broker: KafkaBroker, names: Iterable[str]) -> None:
     """Ask where all these topics are at once; or else the first message to each would ask for all that are known."""
     client = _client(broker).client
-    asked = [client.add_topic(name) for name in names]
+    asked = [client.add_topic(name) for name in names if client.cluster.partitions_for_topic(name) is None]
     if asked:
         await asked[-1]
 
@@ -373,6 +373,7 @@ async def publish_all(broker: KafkaBroker, messages: Sequence[Outbound]) -> list
 
     ``publish_batch`` would ignore the keys; handing all over first and then waiting keeps order and speed.
     """
+    await learn_topics(broker, {topic for topic, *_ in messages})
     client = _client(broker)
     futures: list[Any] = []
     for topic, key, value, headers in messages:

@@ -33,6 +33,7 @@ START_SECONDS = 90.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
 HEAP = "384m"
+"""Enough for some hundred topics; ten thousand need about 300 MB more (`heap`)."""
 
 
 class ApacheKafka:
@@ -55,6 +56,7 @@ class ApacheKafka:
         brokers: int = 1,
         base_port: int | None = None,
         cache: Path = CACHE,
+        heap: str = HEAP,
         users: Mapping[str, SecretStr] | None = None,
         more: Callable[[int, Ports], Mapping[str, object]] | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class ApacheKafka:
         self.brokers = brokers
         self._base_port = base_port
         self._cache = cache
+        self._heap = heap
         self._more = more
         self._lock = FolderLock(self.data_dir)
         self._ports: list[Ports] = []
@@ -87,6 +90,11 @@ class ApacheKafka:
     def pid(self, node: int) -> int | None:
         """Return the process id of `node`, or None before its first start."""
         return self._nodes[node].pid if node in self._nodes else None
+
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """What runs, for whoever has to notice its end; empty before the first start."""
+        return [*self._nodes.values()]
 
     def node_at(self, port: int) -> int:
         """Return the node that listens on broker port `port`: its number is also its Kafka node id."""
@@ -186,7 +194,14 @@ class ApacheKafka:
             await self._format(node, [*options, "-Xmx128m"], properties)
         self._nodes[node] = ChildProcess(
             f"Kafka node {node}",
-            [*options, f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", properties],
+            [
+                *options,
+                f"-Xmx{self._heap}",
+                "-XX:+UseSerialGC",
+                "-XX:+ExitOnOutOfMemoryError",
+                "kafka.Kafka",
+                properties,
+            ],
             log_file=folder / "console.log",
             cwd=folder,
         )

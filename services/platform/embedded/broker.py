@@ -37,6 +37,11 @@ class EmbeddedBroker:
         """The broker's process id, or None before the first start."""
         return None if self._server is None else self._server.pid
 
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """What runs, for whoever has to notice its end; empty before the first start."""
+        return [] if self._server is None else [self._server]
+
     async def start(self) -> str:
         """Start an empty broker and return its bootstrap address, `127.0.0.1:PORT`; raises `EmbeddedError`."""
         if self._server is not None:

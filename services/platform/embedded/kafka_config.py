@@ -77,6 +77,8 @@ def server_properties(node: int, ports: Sequence[Ports], data: Path, more: Mappi
         "background.threads": 2,
         "num.recovery.threads.per.data.dir": 1,
         "log.segment.bytes": 32 * MIB,
+        # What such a segment needs; two files of this size are mapped for each partition, and the default is 10 MB.
+        "log.index.size.max.bytes": 128 * 1024,
         "log.cleaner.threads": 1,
         "log.cleaner.dedupe.buffer.size": 16 * MIB,
         "metadata.log.segment.bytes": 16 * MIB,

@@ -77,6 +77,11 @@ class EmbeddedPostgres:
         """The server's process id, or None before the first start."""
         return None if self._server is None else self._server.pid
 
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """What runs, for whoever has to notice its end; empty before the first start."""
+        return [] if self._server is None else [self._server]
+
     async def start(self) -> str:
         """Start the server, making the data folder, role and database when absent, and return its DSN.
 

@@ -115,6 +115,7 @@ class ChildProcess:
         self._orphan_signal = orphan_signal
         self._process: asyncio.subprocess.Process | None = None
         self._killed = False
+        self._is_asked = False
 
     @property
     def pid(self) -> int | None:
@@ -125,6 +126,16 @@ class ChildProcess:
     def alive(self) -> bool:
         """Whether the process was started, has not ended, and was not killed by us."""
         return self._process is not None and self._process.returncode is None and not self._killed
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended (negative: the signal), or None before that."""
+        return None if self._process is None else self._process.returncode
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the process was started and has ended without having been asked to by us."""
+        return self._process is not None and self._process.returncode is not None and not self._is_asked
 
     async def start(self) -> None:
         """Start the process; returns at once. A log above 16 MiB is first moved aside to `.1`."""
@@ -147,7 +158,7 @@ class ChildProcess:
             )
         finally:
             os.close(log)
-        self._killed = False
+        self._killed = self._is_asked = False
 
     async def wait(self) -> int:
         """Wait for the end and return the exit code (negative: the signal), 0 when it was never started."""
@@ -158,6 +169,7 @@ class ChildProcess:
         if self._process is None:
             return
         if self.alive:
+            self._is_asked = True
             self._signal(self._stop_signal)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), timeout)
@@ -167,6 +179,7 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Send `kill -9` and return at once; `stop` or `wait` afterwards collects what is left."""
+        self._is_asked = True
         self._signal(signal.SIGKILL)
         self._killed = self._process is not None
 
