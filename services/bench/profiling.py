@@ -20,7 +20,7 @@ STAGES = (
     ("writing messages as JSON", ("write_value", "model_dump_json")),
     ("rows for the database", ("platform/records.py", "_gather", "platform/outbox.py:row", "chain.py")),
     ("database client", ("asyncpg/",)),
-    ("publishing", ("aiokafka/producer", "publish_all", "_send", "aiokafka/record", "envelope.py:headers")),
+    ("publishing", ("aiokafka/producer", "kafka_publishing", "_send", "aiokafka/record", "envelope.py:headers")),
     ("consuming", ("aiokafka/", "faststream/", "platform/kafka.py")),
     ("deciding: the rest", ("platform/decider.py", "platform/worker.py")),
 )

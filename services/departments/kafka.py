@@ -14,16 +14,8 @@ from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, group_name, topic_name
 from schemas.vocabulary import Namespace
 from services.departments.transport import Connection, Handle, Outgoing
 from services.platform.errors import UnreachableError
-from services.platform.kafka import (
-    FETCH_BYTES,
-    STEADY,
-    Consumer,
-    Pace,
-    consume,
-    make_broker,
-    publish_all,
-    read_record,
-)
+from services.platform.kafka import FETCH_BYTES, STEADY, Consumer, Pace, consume, make_broker, read_record
+from services.platform.kafka_publishing import publish_all
 from services.platform.kafka_security import Brokers, brokers_at
 
 LOOK_EVERY = 1.0

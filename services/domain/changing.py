@@ -4,10 +4,16 @@ A response is a long chain of small changes to values of thirty fields, and `dat
 in Python over all of them for each. The values must be dataclasses without slots and without ``__post_init__``.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+_Value = TypeVar("_Value")
 
 if TYPE_CHECKING:
     from dataclasses import replace as replace
+
+    def make(kind: type[_Value], values: Mapping[str, Any]) -> _Value:
+        """Make a value of all its fields; the caller answers for their names and types."""
 else:
 
     def replace(value, /, **changes):  # noqa: ANN001, ANN003, ANN201 - the checker reads the other branch
@@ -15,3 +21,9 @@ else:
         copy = object.__new__(type(value))
         copy.__dict__.update(value.__dict__, **changes)
         return copy
+
+    def make(kind, values):  # noqa: ANN001, ANN201 - as above
+        """Make a value of all its fields; the caller answers for their names and types."""
+        made = object.__new__(kind)
+        made.__dict__.update(values)
+        return made

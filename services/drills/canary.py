@@ -37,7 +37,8 @@ from schemas.vocabulary import (
 )
 from services.drills.record import DrillError
 from services.drills.witness import Leak, Way, Witness
-from services.platform.kafka import make_broker, publish_all
+from services.platform.kafka import make_broker
+from services.platform.kafka_publishing import publish_all
 from services.platform.postgres import connect
 from services.platform.rights import role_name
 from services.platform.settings import Settings

@@ -13,7 +13,7 @@ from schemas.incident import IncidentReport
 from schemas.topics import COMMANDS, INCIDENTS, Topic, topic_name
 from schemas.vocabulary import Namespace, Status
 from services.drills.record import DrillError
-from services.platform.kafka import publish_all
+from services.platform.kafka_publishing import publish_all
 from services.platform.runtime import Runtime
 
 CONTROLLER = "Exercise controller, as duty officer"

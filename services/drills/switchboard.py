@@ -13,7 +13,8 @@ from uuid import UUID
 from schemas.assignment import Assignment
 from schemas.envelope import ASSIGNMENT, Envelope
 from schemas.topics import ACKNOWLEDGEMENTS, ASSIGNMENTS, DRILL_DEPARTMENTS, department_of, topic_name
-from services.platform.kafka import Received, Record, publish_all
+from services.platform.kafka import Received, Record
+from services.platform.kafka_publishing import publish_all
 from services.platform.runtime import Runtime
 
 Handle = Callable[[Sequence[Record]], Awaitable[None]]

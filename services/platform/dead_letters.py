@@ -18,7 +18,8 @@ from schemas.topics import topic_name
 from schemas.vocabulary import Namespace
 from services.platform.clock import SystemClock
 from services.platform.errors import RefusedError
-from services.platform.kafka import Origin, Outbound, RawHeaders, publish_all
+from services.platform.kafka import Origin, RawHeaders
+from services.platform.kafka_publishing import Outbound, publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
 from services.platform.postgres import Pool

@@ -27,6 +27,8 @@ from services.platform.topics import ensure_topics
 
 LOOK_EVERY = 1.0
 """Seconds between looks at the broker."""
+ASK_WITHIN_MS = 2_000
+"""How long the broker may take to say how its log begins, before all of it is looked at."""
 SETTLE_AFTER = timedelta(seconds=30)
 """When nothing can still be confirmed that was handed to the broker's former life; over a producer's time-out."""
 STUCK_AFTER = timedelta(seconds=60)
@@ -56,6 +58,9 @@ class BrokerWatch:
         self._replication = replication
         self._on_loss = on_loss
         self._seen: UUID | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._begins: tuple[int, int] | None = None
+        self._marker: UUID | None = None
         self._partition = TopicPartition(topic_name(EPOCH, namespace), 0)
 
     async def prepare(self) -> int:
@@ -72,18 +77,23 @@ class BrokerWatch:
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
-        while True:
-            try:
-                await self._look()
-            except (KafkaError, MusterError, *TRANSIENT) as error:
-                _log.debug("broker not looked at", error=repr(error))
-            await asyncio.sleep(LOOK_EVERY)
+        try:
+            while True:
+                try:
+                    await self._look()
+                except (KafkaError, MusterError, *TRANSIENT) as error:
+                    _log.debug("broker not looked at", error=repr(error))
+                await asyncio.sleep(LOOK_EVERY)
+        finally:
+            await self._hang_up()
 
     async def _look(self) -> None:
-        before = self._seen
-        if await self._read_marker() != await self._known_epoch():
+        before, known = self._seen, await self._known_epoch()
+        if await self._current_marker() != known:
+            self._begins = None  # or the marker that was read before would be held against the other for good
             await self.prepare()
-        self._seen = await self._known_epoch()
+            known = await self._known_epoch()
+        self._seen = known
         if before is not None and self._seen != before and self._on_loss is not None:
             await self._on_loss()
         await self._settle()
@@ -131,6 +141,39 @@ class BrokerWatch:
             BROKER_LOSSES.labels(self._namespace.value).inc()
             _log.warning("the broker has lost its data; publishing again", messages=len(again))
         return len(again)
+
+    async def _current_marker(self) -> UUID | None:
+        """Read the marker, or remember it: a log that begins with the record it began with is the same life's.
+
+        Asking how it begins is one question over a connection that stays, every second and from every process.
+        """
+        begins = await self._how_it_begins()
+        if begins is None or begins != self._begins:
+            self._marker = await self._read_marker()
+            self._begins = begins
+        return self._marker
+
+    async def _how_it_begins(self) -> tuple[int, int] | None:
+        """Give offset and time of the log's first record; None where it has none, or the broker doesn't say."""
+        try:
+            if self._consumer is None:
+                self._consumer = AIOKafkaConsumer(
+                    **self._brokers.options(),
+                    client_id="muster-epoch",
+                    enable_auto_commit=False,
+                    request_timeout_ms=ASK_WITHIN_MS,
+                )
+                await self._consumer.start()
+            first = (await self._consumer.offsets_for_times({self._partition: 0}))[self._partition]
+        except (KafkaError, *TRANSIENT):
+            await self._hang_up()
+            return None
+        return None if first is None else (first.offset, first.timestamp)
+
+    async def _hang_up(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
 
     async def _read_marker(self) -> UUID | None:
         consumer = AIOKafkaConsumer(

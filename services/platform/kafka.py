@@ -13,7 +13,7 @@ from itertools import chain
 from time import time
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -33,6 +33,10 @@ POLL_WITHIN = 60.0
 """Seconds within which every consumer must have polled for its process to count as alive."""
 REWIND_FOR = 60.0
 """Seconds after a loss of the broker's data in which new shares are read from their beginning."""
+LANES = 2
+"""Parts of a batch that are handled beside each other: one is decided while the database writes down the other."""
+SHARES = 16
+"""Partitions at most among which a batch is shared out while all of them have records waiting."""
 RETRY_AFTER = 1.0
 """Seconds before records are handed again to a handler that failed in a way nobody foresaw."""
 MAX_POLL_INTERVAL_MS = 300_000
@@ -223,13 +227,21 @@ class Consumer:
 
     async def _next(self, consumer: AIOKafkaConsumer) -> "tuple[ConsumerRecord[Any, Any], ...]":
         # FastStream's own sleeps after every look that found nothing, and what comes meanwhile waits.
-        found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=self._batch)
         # aiokafka would hand out all that it has of one partition before it begins with the next, however old that is.
         fetched = consumer._fetcher._records  # noqa: SLF001 - it has no other way to be told whose turn it is
-        for partition in found:
-            if partition in fetched:
-                fetched.move_to_end(partition)
-        return tuple(chain.from_iterable(found.values()))
+        records: list[ConsumerRecord[Any, Any]] = []
+        wait = LOOK_MS
+        for _ in range(SHARES):
+            share = -(-(self._batch - len(records)) // min(max(len(fetched), 1), SHARES))
+            found = await consumer.getmany(timeout_ms=wait, max_records=share)
+            for partition in found:
+                if partition in fetched:
+                    fetched.move_to_end(partition)
+            records += chain.from_iterable(found.values())
+            if not found or not fetched or len(records) >= self._batch:
+                break
+            wait = 0
+        return tuple(records)
 
     async def _parse(self, records: "tuple[ConsumerRecord[Any, Any], ...]") -> KafkaMessage:
         # FastStream's own parser decodes headers and would fail on a whole batch for one bad record.
@@ -241,7 +253,7 @@ class Consumer:
 
     async def _take(self, records: "list[ConsumerRecord[Any, Any]]") -> None:
         consumer = self._subscriber.consumer
-        await self._handle_for_sure([read_record(record, self._expected) for record in records])
+        await asyncio.gather(*(self._handle_for_sure(lane) for lane in _lanes(records)))
         done: dict[TopicPartition, int] = {}
         for record in records:
             done[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -251,8 +263,9 @@ class Consumer:
             # Not ours any more, or not reachable: the records come again to whoever reads on, and the inbox knows them.
             _log.info("offsets not committed", error=repr(error), topics=sorted({r.topic for r in records}))
 
-    async def _handle_for_sure(self, records: Sequence[Record]) -> None:
+    async def _handle_for_sure(self, lane: "Sequence[ConsumerRecord[Any, Any]]") -> None:
         """Have the records handled; one that raises gets them again, or the next batch's commit would pass them by."""
+        records = [read_record(record, self._expected) for record in lane]
         while True:
             try:
                 return await self._handle(records)
@@ -309,6 +322,14 @@ class Consumer:
         return consumer is not None and bool(consumer.assignment())
 
 
+def _lanes(records: "list[ConsumerRecord[Any, Any]]") -> "list[list[ConsumerRecord[Any, Any]]]":
+    """Part records by their keys: what speaks of one incident stays together, in its order."""
+    lanes: list[list[ConsumerRecord[Any, Any]]] = [[] for _ in range(LANES)]
+    for record in records:
+        lanes[hash(record.key) % LANES].append(record)
+    return [lane for lane in lanes if lane]
+
+
 def consume(
     broker: KafkaBroker,
     handle: Callable[[Sequence[Record]], Awaitable[None]],
@@ -348,42 +369,3 @@ def consume(
 
 async def _stay() -> None:
     """Do nothing about leaving a group."""
-
-
-async def learn_topics(broker: KafkaBroker, names: Iterable[str]) -> None:
-    """Ask where all these topics are at once; or else the first message to each would ask for all that are known."""
-    client = _client(broker).client
-    asked = [client.add_topic(name) for name in names if client.cluster.partitions_for_topic(name) is None]
-    if asked:
-        await asked[-1]
-
-
-def _client(broker: KafkaBroker) -> AIOKafkaProducer:
-    # FastStream's own way to it, through commands, middlewares and codecs, costs more than the sending itself.
-    producer = broker.config.producer
-    return producer._producer.producer  # type: ignore[attr-defined]  # noqa: SLF001 - it shows its client no other way
-
-
-Outbound = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
-"""A record to publish: topic, key, value, headers."""
-
-
-async def publish_all(broker: KafkaBroker, messages: Sequence[Outbound]) -> list[BaseException | None]:
-    """Publish (topic, key, value, headers) in order and wait for every confirmation; one result for each.
-
-    ``publish_batch`` would ignore the keys; handing all over first and then waiting keeps order and speed.
-    """
-    await learn_topics(broker, {topic for topic, *_ in messages})
-    client = _client(broker)
-    futures: list[Any] = []
-    for topic, key, value, headers in messages:
-        try:
-            futures.append(await client.send(topic, value, key=key, headers=headers))
-        except (KafkaError, OSError) as error:
-            futures.append(_failed(error))
-    results = await asyncio.gather(*futures, return_exceptions=True)
-    return [result if isinstance(result, BaseException) else None for result in results]
-
-
-async def _failed(error: Exception) -> None:
-    raise error

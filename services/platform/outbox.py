@@ -18,8 +18,8 @@ from faststream.kafka import KafkaBroker
 
 from schemas.envelope import TIMELINE, Envelope
 from schemas.vocabulary import Namespace, Status
-from services.platform.kafka import Outbound as Record
-from services.platform.kafka import publish_all
+from services.platform.kafka_publishing import Outbound as Record
+from services.platform.kafka_publishing import publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import PUBLISHED, SWEPT
 from services.platform.postgres import TRANSIENT, Pool
@@ -33,6 +33,8 @@ So long an order waits whose worker died between its commit and the broker; a re
 SWEEP_EVERY = 0.5
 """Seconds between sweeps."""
 SWEEP_AT_MOST = 1_000
+SOON = 2
+"""Batches whose messages are published at once; who has another waits."""
 _TURNS = 50
 
 _log = get_logger(__name__)
@@ -81,15 +83,16 @@ class Outbox:
         except TRANSIENT as error:
             _log.warning("publishing is left to the sweeper", error=repr(error))
 
-    def publish_soon(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> "asyncio.Task[None]":
-        """Publish while the caller goes on: a worker decides about its next batch, and waits before it hands on that.
+    async def publish_soon(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
+        """Publish while the caller goes on: a worker decides about its next batch; waits while `SOON` are under way.
 
         What such a worker leaves behind when it dies is published by the sweepers, as what it dies in the midst of is.
         """
+        while len(self._soon) >= SOON:
+            await asyncio.wait(self._soon, return_when=asyncio.FIRST_COMPLETED)
         task = asyncio.create_task(self._publish_quietly(messages, incidents))
         self._soon.add(task)
         task.add_done_callback(self._soon.discard)
-        return task
 
     async def _publish_quietly(self, messages: Sequence[Outgoing], incidents: Iterable[UUID]) -> None:
         try:
@@ -131,7 +134,7 @@ class Outbox:
     async def _send(self, messages: Sequence[Outgoing]) -> bool:
         results = await publish_all(
             self._broker,
-            [(m.topic, str(m.incident_id).encode(), m.value, m.envelope.headers()) for m in messages],
+            [(m.topic, m.envelope.subject.encode(), m.value, m.envelope.headers()) for m in messages],
         )
         done = [message for message, error in zip(messages, results, strict=True) if error is None]
         if kept := [message.seq for message in done if message.envelope.type != TIMELINE]:

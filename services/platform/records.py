@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
 from schemas.vocabulary import ActivationState, AssignmentState, Status
+from services.domain.changing import make
 from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
 from services.platform.chain import Head
 from services.platform.postgres import Connection
@@ -33,6 +34,12 @@ NEW_ENTRY = (
 _assignment_values = attrgetter(*_ASSIGNMENT)
 _entry_values = attrgetter(*NEW_ENTRY)
 _DETAIL = NEW_ENTRY.index("detail")
+# The columns' names are the fields'; ids are bound.
+_ASSIGNMENTS_OF = (
+    f"SELECT incident_id, {', '.join(_ASSIGNMENT)} FROM assignments"  # noqa: S608
+    " WHERE incident_id = ANY ($1::uuid[]) ORDER BY issued_at, id"
+)
+_STATES = {state.value: state for state in AssignmentState}
 _ADDED = TypeAdapter(tuple[AddedTask, ...])
 
 
@@ -58,7 +65,7 @@ async def load_with_heads(connection: Connection, ids: Iterable[UUID]) -> tuple[
     obstacles: dict[UUID, dict[UUID, Obstacle]] = {id_: {} for id_ in known}
     for row in await _of(connection, "activations", "matched_at", known):
         activations[row["incident_id"]][row["id"]] = _activation(row)
-    for row in await _of(connection, "assignments", "issued_at", known):
+    for row in await connection.fetch(_ASSIGNMENTS_OF, known):
         assignments[row["incident_id"]][row["id"]] = _assignment(row)
     for row in await _of(connection, "obstacles", "reported_at", known):
         obstacles[row["incident_id"]][row["id"]] = Obstacle(**{name: row[name] for name in _OBSTACLE})
@@ -96,11 +103,11 @@ def _activation(row: asyncpg.Record) -> Activation:
 
 
 def _assignment(row: asyncpg.Record) -> Assignment:
-    values = {name: row[name] for name in _ASSIGNMENT}
-    values["state"] = AssignmentState(values["state"])
-    values["missed"] = tuple(Deadline(name) for name in values["missed"])
+    values: dict[str, Any] = dict(zip(_ASSIGNMENT, row[1:], strict=True))
+    values["state"] = _STATES[values["state"]]
+    values["missed"] = tuple(map(Deadline, values["missed"]))
     values["ladder"] = Deadline(values["ladder"]) if values["ladder"] else None
-    return Assignment(**values)
+    return make(Assignment, values)
 
 
 class Changes:

@@ -22,7 +22,8 @@ from services.platform.clock import Clock
 from services.platform.decider import Decider
 from services.platform.epoch import BrokerWatch
 from services.platform.errors import MusterError
-from services.platform.kafka import BRISK, STEADY, Consumer, Record, consume, learn_topics, make_broker
+from services.platform.kafka import BRISK, STEADY, Consumer, Record, consume, make_broker
+from services.platform.kafka_publishing import learn_topics
 from services.platform.logs import get_logger
 from services.platform.metrics import READY
 from services.platform.migrations import PARTITIONS_AHEAD

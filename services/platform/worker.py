@@ -1,6 +1,5 @@
 """What a service does with a batch of records: admit or set aside, decide on record, publish."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -55,7 +54,6 @@ class Worker:
         self._namespace = namespace
         self._admit = admit
         self._again_at = again_at
-        self._publishing: asyncio.Task[None] | None = None
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Take a batch. Returns once every record has had its effect or is set aside; then it may be committed."""
@@ -103,9 +101,7 @@ class Worker:
         for incoming, decision in zip(batch, settled.decisions, strict=True):
             _tell(incoming, decision)
         if self._outbox is not None:
-            if self._publishing is not None:
-                await self._publishing
-            self._publishing = self._outbox.publish_soon(settled.messages, settled.incidents)
+            await self._outbox.publish_soon(settled.messages, settled.incidents)
         return [
             letter_of(sources[id(incoming)], decision.reason)
             for incoming, decision in zip(batch, settled.decisions, strict=True)

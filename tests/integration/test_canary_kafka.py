@@ -15,7 +15,8 @@ from schemas.vocabulary import Namespace
 from services.drills.canary import Canary, Round
 from services.drills.witness import Way
 from services.platform.embedded.apache import ApacheKafka
-from services.platform.kafka import make_broker, publish_all
+from services.platform.kafka import make_broker
+from services.platform.kafka_publishing import publish_all
 from services.platform.postgres import Pool
 from services.platform.settings import Settings
 from tests.integration.fleet import REPO, Departments, Fleet, Reporters, audit, reporting_token, unsettled

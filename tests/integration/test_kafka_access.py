@@ -31,8 +31,9 @@ from services.platform.embedded.certificates import Authority
 from services.platform.embedded.kafka_secured import ADMINISTRATOR
 from services.platform.embedded.ports import free_ports
 from services.platform.errors import RefusedError, UnreachableError
-from services.platform.kafka import make_broker, publish_all
+from services.platform.kafka import make_broker
 from services.platform.kafka_acls import apply_acls
+from services.platform.kafka_publishing import publish_all
 from services.platform.kafka_security import Brokers, Security
 from services.platform.postgres import connect
 from services.platform.rights import role_name, roles

@@ -19,7 +19,8 @@ from schemas.incident import Area, IncidentReport
 from schemas.topics import ACKNOWLEDGEMENTS, INCIDENTS, topic_name
 from schemas.vocabulary import Answer, Category, Certainty, MessageType, Namespace, Role, Severity, Status, Urgency
 from services.platform.access.principal import Principal
-from services.platform.kafka import make_broker, publish_all
+from services.platform.kafka import make_broker
+from services.platform.kafka_publishing import publish_all
 from services.platform.postgres import Pool
 from services.platform.problem import ProblemError
 from services.platform.published import publish

@@ -7,11 +7,13 @@ from uuid import UUID
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndTimestamp
+from uuid_utils.compat import uuid7
 
 from schemas.envelope import INCIDENT
+from schemas.incident import IncidentReport
 from schemas.topics import INCIDENTS, topic_name
 from schemas.vocabulary import Namespace
-from services.platform.kafka import BRISK, Received, Record, _Listener, consume, make_broker
+from services.platform.kafka import BRISK, LANES, Received, Record, _Listener, consume, make_broker
 from services.platform.topics import create_topics
 from tests.services.support import report, send, sent_report, until
 
@@ -113,3 +115,41 @@ async def test_partitions_take_turns_so_that_what_waits_longest_in_each_comes_fi
     finally:
         await client.stop()
     assert len(set(taken[: INCIDENTS.partitions])) == len(set(taken)) > 1
+
+
+async def test_an_incidents_records_stay_together_in_their_order_while_others_are_handled_beside_them(
+    broker: str,
+) -> None:
+    """Also where they are more than one batch of the producer holds."""
+    taken: dict[UUID, list[UUID]] = {}
+    at_work = most_at_work = 0
+
+    async def handle(records: Sequence[Record]) -> None:
+        nonlocal at_work, most_at_work
+        at_work += 1
+        most_at_work = max(most_at_work, at_work)
+        await asyncio.sleep(0.01)  # what is handled beside this one begins
+        for record in records:
+            assert isinstance(record, Received)
+            message = record.message
+            assert isinstance(message, IncidentReport)
+            taken.setdefault(message.incident_id, []).append(record.envelope.id)
+        at_work -= 1
+
+    async def seen() -> bool:
+        return sum(map(len, taken.values())) == 120
+
+    told = [report(description="x" * 10_000) for _ in range(20)]
+    events = [(said, uuid7()) for _ in range(6) for said in told]
+    await create_topics(broker, Namespace.ACTUAL, [], replication=1)
+    await send(broker, *[sent_report(said, event_id) for said, event_id in events])
+    client = make_broker(broker, client_id="test")
+    topic = topic_name(INCIDENTS, Namespace.ACTUAL)
+    consume(client, handle, expected=INCIDENT, group="test", topics=[topic], pace=BRISK)
+    await client.start()
+    try:
+        await until(seen)
+    finally:
+        await client.stop()
+    assert most_at_work == LANES
+    assert taken == {said.incident_id: [event_id for of, event_id in events if of is said] for said in told}

@@ -7,7 +7,8 @@ from unittest.mock import patch
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 
-from services.platform.kafka import make_broker, publish_all
+from services.platform.kafka import make_broker
+from services.platform.kafka_publishing import publish_all
 
 TOPICS = [f"muster.actual.assignments.department-{number}" for number in range(50)]
 
