@@ -14,7 +14,7 @@ from services.domain.changing import replace
 from services.domain.deadlines import set_deadlines
 from services.domain.draft import Draft
 from services.domain.incident import Activation, Assignment, Phase
-from services.domain.plan import Condition, ConditionError, Task
+from services.domain.plan import Condition, ConditionError, Plan, Task
 
 _CALLED_OFF = frozenset({AssignmentState.CANCELLED, AssignmentState.EXPIRED})
 _NOT_AGAIN = frozenset({AssignmentState.DECLINED, AssignmentState.FAILED, AssignmentState.COMPLETED})
@@ -35,11 +35,22 @@ def fill(draft: Draft) -> None:
 
 
 def _concerned(draft: Draft, activation_id: UUID) -> list[Task]:
-    tasks = draft.plan(draft.activations[activation_id]).tasks.values()
+    plan = draft.plan(draft.activations[activation_id])
+    tasks = plan.tasks.values()
     touched = draft.touched(activation_id)
     if touched is None:
         return list(tasks)
-    return [task for task in tasks if task.id in touched or not touched.isdisjoint(task.after)] if touched else []
+    names = touched.union(*(plan.followers.get(name, ()) for name in touched))
+    return [task for task in tasks if task.id in names] if names else []
+
+
+def reach(plan: Plan, task: str) -> set[str]:
+    """Name all the tasks that an answer about an order of one task may lead to look at, as `fill` does.
+
+    Its own, those that come after it, and what those come after besides. An incident that is closing looks at all.
+    """
+    later = plan.followers.get(task, ())
+    return {task, *later, *(name for each in later for name in plan.tasks[each].after)}
 
 
 def wanted(draft: Draft, activation: Activation, task: Task) -> bool:

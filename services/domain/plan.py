@@ -146,6 +146,16 @@ class Plan:
     stand_down_on_cancel: bool = False
     calls: tuple[Call, ...] = ()
     summary: Text | None = field(default=None, compare=False)
+    followers: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    """By task: those that come right after it."""
+
+    def __post_init__(self) -> None:
+        """Turn round what comes after what."""
+        followers: dict[str, tuple[str, ...]] = {}
+        for task in self.tasks.values():
+            for name in dict.fromkeys(task.after):
+                followers[name] = (*followers.get(name, ()), task.id)
+        object.__setattr__(self, "followers", followers)
 
     def level_ids(self) -> tuple[str, ...]:
         """List the plan's levels, highest first."""

@@ -30,6 +30,7 @@ class PublishedPlaybook:
         self._compile_directory = compile_directory
         self._frozen: dict[str, Plan] = {}
         self._current: Playbook | None = None
+        self._read_last: tuple[list[str], str] | None = None
         self._stale = True
         self._lock = asyncio.Lock()
 
@@ -52,7 +53,10 @@ class PublishedPlaybook:
         wanted = [digest for digest in {*latest["plans"], *missing} if digest not in self._frozen]
         for row in await self._pool.fetch("SELECT digest, document FROM plans WHERE digest = ANY ($1)", wanted):
             self._frozen[row["digest"]] = self._compile_plan(json.loads(row["document"]))
+        if self._current is not None and self._read_last == (latest["plans"], latest["directory"]):
+            return  # of what is in force nothing has changed: thousands of departments take a second to read
         directory = await self._pool.fetchval("SELECT document FROM directories WHERE digest = $1", latest["directory"])
+        self._read_last = (latest["plans"], latest["directory"])
         self._current = Playbook(
             published=PlanIndex(self._frozen[digest] for digest in latest["plans"]),
             frozen=self._frozen,

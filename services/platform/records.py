@@ -1,6 +1,6 @@
 """Incidents as rows: read with all that hangs on them, and written back where they changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
@@ -14,8 +14,10 @@ from pydantic_core import to_json
 from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
 from schemas.vocabulary import ActivationState, AssignmentState, Status
-from services.domain.changing import make
+from services.domain.changing import make, replace
+from services.domain.filling import reach
 from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
+from services.domain.plan import Plan
 from services.platform.chain import Head
 from services.platform.postgres import Connection
 
@@ -35,10 +37,16 @@ _assignment_values = attrgetter(*_ASSIGNMENT)
 _entry_values = attrgetter(*NEW_ENTRY)
 _DETAIL = NEW_ENTRY.index("detail")
 # The columns' names are the fields'; ids are bound.
-_ASSIGNMENTS_OF = (
+_ASSIGNMENTS = (
     f"SELECT incident_id, {', '.join(_ASSIGNMENT)} FROM assignments"  # noqa: S608
-    " WHERE incident_id = ANY ($1::uuid[]) ORDER BY issued_at, id"
+    " WHERE incident_id = ANY ($1::uuid[]) AND (%s) ORDER BY issued_at, id"
 )
+_ALL = _ASSIGNMENTS % "true"
+_OF_ANSWERED_TASKS = _ASSIGNMENTS % (
+    "incident_id = ANY ($2::uuid[]) OR (activation_id, task) IN ("
+    "SELECT activation_id, task FROM assignments WHERE id = ANY ($3::uuid[]) AND incident_id = ANY ($1::uuid[]))"
+)
+_OF_TASKS = _ASSIGNMENTS % "(activation_id, task) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))"
 _STATES = {state.value: state for state in AssignmentState}
 _ADDED = TypeAdapter(tuple[AddedTask, ...])
 
@@ -48,8 +56,14 @@ async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incide
     return (await load_with_heads(connection, ids))[0]
 
 
-async def load_with_heads(connection: Connection, ids: Iterable[UUID]) -> tuple[dict[UUID, Incident], dict[UUID, Head]]:
-    """Read the known ones of these incidents, and the heads of their chains."""
+async def load_with_heads(
+    connection: Connection, ids: Iterable[UUID], answered: Collection[UUID] | None = None
+) -> tuple[dict[UUID, Incident], dict[UUID, Head]]:
+    """Read the known ones of these incidents, and the heads of their chains.
+
+    With ``answered``, ids of assignments, nothing but answers about these is to be decided: an incident that isn't
+    closing is given with the assignments of their tasks only. See `add_reach`.
+    """
     wanted = list(ids)
     rows = await connection.fetch(
         "SELECT i.*, c.number AS chain_number, c.hash AS chain_hash"
@@ -65,7 +79,12 @@ async def load_with_heads(connection: Connection, ids: Iterable[UUID]) -> tuple[
     obstacles: dict[UUID, dict[UUID, Obstacle]] = {id_: {} for id_ in known}
     for row in await _of(connection, "activations", "matched_at", known):
         activations[row["incident_id"]][row["id"]] = _activation(row)
-    for row in await connection.fetch(_ASSIGNMENTS_OF, known):
+    if answered is None:
+        given = await connection.fetch(_ALL, known)
+    else:
+        closing = [row["id"] for row in rows if row["phase"] == Phase.CLOSING]
+        given = await connection.fetch(_OF_ANSWERED_TASKS, known, closing, list(answered))
+    for row in given:
         assignments[row["incident_id"]][row["id"]] = _assignment(row)
     for row in await _of(connection, "obstacles", "reported_at", known):
         obstacles[row["incident_id"]][row["id"]] = Obstacle(**{name: row[name] for name in _OBSTACLE})
@@ -86,6 +105,29 @@ async def load_with_heads(connection: Connection, ids: Iterable[UUID]) -> tuple[
         for row in rows
     }
     return incidents, heads
+
+
+async def add_reach(
+    connection: Connection, known: dict[UUID, Incident], plans: Mapping[str, Plan]
+) -> dict[UUID, Incident]:
+    """Give incidents that were read for answers the assignments of all other tasks that these may lead to look at."""
+    missing: set[tuple[UUID, str]] = set()
+    for incident in known.values():
+        if incident.phase is not Phase.CLOSING:
+            there = {(each.activation_id, each.task) for each in incident.assignments.values()}
+            for activation_id, task in there:
+                plan = plans[incident.activations[activation_id].digest]
+                missing |= {(activation_id, name) for name in reach(plan, task)} - there
+    if not missing:
+        return known
+    found: dict[UUID, dict[UUID, Assignment]] = {}
+    activations, tasks = zip(*missing, strict=True)
+    for row in await connection.fetch(_OF_TASKS, [*known], activations, tasks):
+        found.setdefault(row["incident_id"], {})[row["id"]] = _assignment(row)
+    return {
+        id_: replace(incident, assignments={**incident.assignments, **found[id_]}) if id_ in found else incident
+        for id_, incident in known.items()
+    }
 
 
 async def _of(connection: Connection, table: str, order: str, ids: list[UUID]) -> list[asyncpg.Record]:

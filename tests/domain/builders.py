@@ -34,6 +34,7 @@ from services.domain.decision import (
 )
 from services.domain.directory import Department, Directory, Post
 from services.domain.engine import decide
+from services.domain.filling import reach
 from services.domain.identity import derive_id
 from services.domain.incident import Activation, Assignment, Incident, Phase
 from services.domain.matching import PlanIndex
@@ -211,6 +212,7 @@ class Desk:
 
     def apply(self, event: Event) -> Decision:
         decision = decide(self.known, event, self.now, self.playbook, self.openings)
+        self._see_that_reach_is_enough(event, decision)
         self.known = decision.incident
         self.events.append(event)
         self.decisions.append(decision)
@@ -219,6 +221,23 @@ class Desk:
                 del self.openings[group]
         self.openings.update(decision.opened)
         return decision
+
+    def _see_that_reach_is_enough(self, event: Event, decision: Decision) -> None:
+        """Decide an answer with only what the services read for it: all must come out the same."""
+        before, after = self.known, decision.incident
+        if not isinstance(event, Answered) or before is None or after is None or before.phase is Phase.CLOSING:
+            return
+        answered = before.assignments.get(event.acknowledgement.assignment_id)
+        near: set[tuple[UUID, str]] = set()
+        if answered is not None:
+            plan = self.playbook.frozen[before.activations[answered.activation_id].digest]
+            near = {(answered.activation_id, name) for name in reach(plan, answered.task)}
+        some = {id_: each for id_, each in before.assignments.items() if (each.activation_id, each.task) in near}
+        far = {id_: each for id_, each in before.assignments.items() if id_ not in some}
+        found = decide(replace(before, assignments=some), event, self.now, self.playbook, self.openings)
+        assert found.incident is not None
+        assert {**far, **found.incident.assignments} == after.assignments
+        assert replace(found, incident=replace(found.incident, assignments=after.assignments)) == decision
 
     def new_event_id(self) -> UUID:
         self._next_event += 1

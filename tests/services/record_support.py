@@ -17,14 +17,14 @@ from services.platform.postgres import Pool
 from services.platform.published import PublishedPlaybook
 from services.playbooks.stored import directory_from, plan_from
 
-_NOWHERE = Origin("test", 0, 0, None)
+NOWHERE = Origin("test", 0, 0, None)
 
 
 async def decide(pool: Pool, reports: Sequence[IncidentReport], at: datetime | None = None) -> None:
     """Decide reports as dispatch does, one event each; ``at`` is when, if not now."""
     playbook = PublishedPlaybook(pool, plan_from, directory_from)
     decider = Decider(pool, playbook, SystemClock(), Namespace.of(reports[0].status) or Namespace.ACTUAL, "test")
-    await decider.decide([Incoming(Reported(uuid7(), one, None), INCIDENT, _NOWHERE, at) for one in reports])
+    await decider.decide([Incoming(Reported(uuid7(), one, None), INCIDENT, NOWHERE, at) for one in reports])
 
 
 async def wrong(pool: Pool) -> list[str]:
