@@ -24,7 +24,6 @@ from services.cli.servers import DATA
 from services.drills import improvements as items
 from services.drills.bundle import pack, unpack
 from services.drills.corrections import correct
-from services.drills.evaluation import evaluate
 from services.drills.export import gather, write_tables
 from services.drills.html import render
 from services.drills.importing import import_bundle
@@ -202,7 +201,7 @@ async def export_command(
     async with _database(database, data_dir) as pool:
         try:
             if tables is not None:
-                told["csv"] = write_tables(await read_report(pool, drill), tables)
+                told["csv"] = await write_tables(pool, drill, tables)
             if archive is not None:
                 bundle = await gather(pool, drill)
                 await asyncio.to_thread(_write, archive, pack(bundle))
@@ -303,7 +302,7 @@ async def propose_items(
 ) -> None:
     """Put an item on record for each gap of a drill's report that has none yet."""
     async with _database(database, data_dir) as pool:
-        evaluation = evaluate(await read_report(pool, drill))
+        evaluation = (await read_report(pool, drill)).evaluation
         new = await items.propose(pool, drill, evaluation.proposals, due=_day(due), by=by)
     if as_json:
         print_json({"new": new, "gaps": len(evaluation.gaps)})

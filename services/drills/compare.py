@@ -31,7 +31,7 @@ from schemas.base import Text
 from schemas.drill import Segment
 from services.domain.segments import NEVER, Observation, Observations, Quantile, Summary, summarize
 from services.drills.compare_notes import notes_on
-from services.drills.reading import read_report
+from services.drills.reading import read_numbers
 from services.drills.record import DrillError, DrillRow, Pool
 from services.drills.survival import (
     NO_CHANCE,
@@ -153,7 +153,7 @@ async def read_side(pool: "Pool", ids: Sequence[UUID]) -> tuple[Played, ...]:
     for id_ in ids:
         if ids.count(id_) > 1:
             raise DrillError(f"drill {id_}: named twice on one side; its orders would count twice")
-        report = await read_report(pool, id_)
+        report = await read_numbers(pool, id_)
         if report.drill.ended_at is None:
             raise DrillError(f"drill {id_}: has not ended; compare it after its ENDEX")
         found.append(Played(report.drill, report.observed, report.titles.departments))

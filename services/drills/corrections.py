@@ -14,24 +14,12 @@ from uuid_utils.compat import uuid7
 
 from schemas.timeline import Entry
 from services.domain.incident import Deadline
+from services.drills.ledger import ENDS, TOLD
 from services.drills.record import DrillError, read_drill, sql
 from services.platform.postgres import Pool
 
 Row = dict[str, Any]
 
-_TIMES = {
-    Entry.ISSUED: "issued_at",
-    Entry.DELIVERED: "delivered_at",
-    Entry.ACKNOWLEDGED: "acknowledged_at",
-    Entry.COMMITTED: "committed_at",
-    Entry.DECLINED: "declined_at",
-    Entry.STARTED: "started_at",
-    Entry.ARRIVED: "arrived_at",
-    Entry.COMPLETED: "completed_at",
-    Entry.FAILED: "failed_at",
-}
-"""The time of an assignment that each entry tells."""
-_ENDS = frozenset({Entry.COMPLETED, Entry.DECLINED, Entry.FAILED})
 _OBSTACLES = {
     Entry.BLOCKED: "reported_at",
     Entry.OBSTACLE_TAKEN: "taken_at",
@@ -138,7 +126,7 @@ def amend(
         if at is None:
             continue
         kind = Entry(entry["entry"])
-        if kind in _TIMES and entry["assignment_id"] in by_assignment:
+        if kind in TOLD and entry["assignment_id"] in by_assignment:
             _amend_assignment(by_assignment[entry["assignment_id"]], kind, at)
         elif kind in _OBSTACLES and entry["detail"].get("obstacle_id") in by_obstacle:
             by_obstacle[entry["detail"]["obstacle_id"]][_OBSTACLES[kind]] = at
@@ -147,8 +135,8 @@ def amend(
 
 
 def _amend_assignment(row: Row, kind: Entry, at: datetime) -> None:
-    row[_TIMES[kind]] = at
-    if kind in _ENDS:
+    row[TOLD[kind]] = at
+    if kind in ENDS:
         row["ended_at"] = at
     row["missed"] = [deadline.value for deadline in Deadline if _missed(row, deadline)]
 

@@ -5,16 +5,18 @@ follows HSEEP (2020): per objective its capability target, critical tasks and wh
 signature are the evaluator's, and only what one has put on record stands there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from schemas.base import Text
-from services.drills.evidence import Check, Trail
-from services.drills.findings import Finding, gaps, strengths
+from services.drills.evidence import Checks, Looks, Proofs, Trail
+from services.drills.findings import Finding, Pointers, gaps, pointers, strengths
 from services.drills.improvements import Proposal
-from services.drills.measured import Item, measure
-from services.drills.report import ObjectiveRow, Report
+from services.drills.measured import Item, look_at_items, measure
+from services.drills.ratings import Rated
+from services.drills.report import Moment, Numbers, ObjectiveRow
 
 RATINGS: Mapping[str, Text] = {
     "P": Text(en="Performed without challenges", zh="顺利完成"),
@@ -40,7 +42,7 @@ class Sheet:
     """One objective's page of the evaluation guide: its row, evidence, critical tasks, and the open judgement."""
 
     row: ObjectiveRow
-    evidence: tuple[Check, ...]
+    evidence: Checks
     tasks: tuple[Text, ...]
     judgement: Judgement
 
@@ -54,30 +56,60 @@ class Evaluation:
     strengths: tuple[Finding, ...]
     gaps: tuple[Finding, ...]
 
+    def moments(self) -> Iterator[Moment]:
+        """Give every entry that is pointed to."""
+        for checks in (*(sheet.evidence for sheet in self.sheets), *(item.checks for item in self.items)):
+            yield from (check.moment for check in checks.shown)
+        for finding in (*self.strengths, *self.gaps):
+            yield from finding.evidence
+
     @property
     def proposals(self) -> tuple[Proposal, ...]:
         """The improvement items that the gaps call for."""
         return tuple(gap.proposal for gap in self.gaps if gap.proposal is not None)
 
 
-def evaluate(report: Report) -> Evaluation:
-    """Evaluate one drill; the same report gives the same evaluation."""
-    trail = Trail(report)
-    items = measure(report)
-    return Evaluation(
-        sheets=tuple(_sheet(row, report, trail) for row in report.objectives),
-        items=items,
-        strengths=strengths(report, items),
-        gaps=gaps(report, items),
-    )
+class Evaluator:
+    """Evaluates one drill: looks at everything once, says what entries show it, and tells how it went by those."""
 
+    def __init__(self, numbers: Numbers, deciding: Iterable[Moment], ratings: Mapping[str, Rated]) -> None:
+        self._numbers = numbers
+        self._ratings = ratings
+        self._trail = Trail(numbers, deciding)
+        self._objectives = [Looks.of(self._trail.objective(row.rule.criterion)) for row in numbers.objectives]
+        self._items = look_at_items(self._trail)
+        self._pointers: Pointers = pointers(self._trail)
 
-def _sheet(row: ObjectiveRow, report: Report, trail: Trail) -> Sheet:
-    criterion = row.rule.criterion
-    tasks = tuple(report.titles.any_task(task) for task in criterion.tasks)
-    return Sheet(row, trail.objective(criterion), tasks, _judgement(report, row.rule.id))
+    def wanted(self) -> list[UUID]:
+        """List the orders whose entries show what was found; the same drill gives the same evaluation."""
+        proofs = Proofs(self._numbers.ledger.ids)
+        self._tell(proofs)
+        return proofs.asked
 
+    def evaluate(self, moments: Sequence[Moment]) -> Evaluation:
+        """Tell how it went, by the entries about what was `wanted`, in the order in which they were recorded."""
+        return self._tell(Proofs(self._numbers.ledger.ids, moments))
 
-def _judgement(report: Report, objective: str) -> Judgement:
-    said = report.ratings.get(objective)
-    return Judgement() if said is None else Judgement(said.rating, said.notes, said.by, said.recorded_at.date())
+    def _tell(self, proofs: Proofs) -> Evaluation:
+        trail = self._trail
+        sheets = tuple(
+            Sheet(
+                row=row,
+                evidence=looks.checks(proofs),
+                tasks=tuple(self._numbers.titles.any_task(task) for task in row.rule.criterion.tasks),
+                judgement=self._judgement(row.rule.id),
+            )
+            for row, looks in zip(self._numbers.objectives, self._objectives, strict=True)
+        )
+        items = measure(trail, self._items, proofs)
+        evidence = {sheet.row.rule.id: sheet.evidence for sheet in sheets}
+        return Evaluation(
+            sheets=sheets,
+            items=items,
+            strengths=tuple(strengths(trail, items, evidence, self._pointers, proofs)),
+            gaps=tuple(gaps(trail, items, evidence, self._pointers, proofs)),
+        )
+
+    def _judgement(self, objective: str) -> Judgement:
+        said = self._ratings.get(objective)
+        return Judgement() if said is None else Judgement(said.rating, said.notes, said.by, said.recorded_at.date())

@@ -1,16 +1,18 @@
 """A drill leaves this Muster: as a zip that another one imports, or as tables for a spreadsheet."""
 
+import asyncio
 import csv
-import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from services.domain.incident import Deadline
 from services.drills.bundle import Bundle
-from services.drills.evaluation import evaluate
+from services.drills.ledger import silent
+from services.drills.moments import AT_ONCE
+from services.drills.reading import Record, bar_of, read_record, report_on, snapshot
 from services.drills.record import DrillError, read_drill, sql
 from services.drills.report import Report
 from services.drills.table import as_json
@@ -42,39 +44,55 @@ async def read_bundle(connection: Connection, drill_id: UUID) -> Bundle:
     return Bundle(drill_id, {name: tuple(texts) for name, texts in rows.items()})
 
 
-def write_tables(report: Report, folder: Path) -> list[Path]:
-    """Write the report's tables as CSV files (UTF-8 with a mark, as spreadsheets expect); gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+async def write_tables(pool: Pool, drill_id: UUID, folder: Path) -> list[Path]:
+    """Write a drill's tables as CSV files (UTF-8 with a mark, as spreadsheets expect); gives their paths.
+
+    Entries and assignments are all there, however many they are, and pass through a few at a time.
+    """
+    drill = await read_drill(pool, drill_id)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    async with snapshot(pool) as connection:
+        record = await read_record(connection, drill)
+        report = await report_on(record)
+        written = [
+            await _stream(folder / "timeline.csv", _entries(record)),
+            await _stream(folder / "assignments.csv", _assignments(record, report)),
+        ]
     for name, rows in _tables(report).items():
         path = folder / f"{name}.csv"
-        path.write_bytes(b"\xef\xbb\xbf" + _csv(rows).encode())
+        with _opened(path) as file:
+            _write(file, rows)
         written.append(path)
     return written
 
 
-def _tables(report: Report) -> dict[str, list[Mapping[str, Any]]]:
-    told = as_json(report, evaluate(report))
-    return {
-        "timeline": [
-            {
-                "id": moment.id,
-                "at": moment.at,
-                "recorded_as": moment.recorded_as,
-                "corrected": bool(moment.corrections),
-                "entry": moment.entry,
-                "incident": moment.incident_id,
-                "assignment": moment.assignment_id,
-                "department": moment.department,
-                "task": moment.detail.get("task"),
-                "level": moment.detail.get("level"),
-                "by": moment.by,
-                "reason": moment.reason,
-            }
-            for moment in report.timeline
-        ],
-        "assignments": [
-            {
+async def _entries(record: Record) -> AsyncIterator[Mapping[str, Any]]:
+    async for row in record.timeline.all():
+        moment = record.timeline.moment(row, record.titles)
+        yield {
+            "id": moment.id,
+            "at": moment.at,
+            "recorded_as": moment.recorded_as,
+            "corrected": bool(moment.corrections),
+            "entry": moment.entry,
+            "incident": moment.incident_id,
+            "assignment": moment.assignment_id,
+            "department": moment.department,
+            "task": moment.detail.get("task"),
+            "level": moment.detail.get("level"),
+            "by": moment.by,
+            "reason": moment.reason,
+        }
+
+
+async def _assignments(record: Record, report: Report) -> AsyncIterator[Mapping[str, Any]]:
+    never = {record.ledger.ids[place] for place in silent(report.observed)}
+    for begin in range(0, len(record.ledger), AT_ONCE):
+        ids = record.ledger.ids[begin : begin + AT_ONCE]
+        for row in await record.timeline.connection.fetch(sql("drill_orders_of"), ids):
+            told = record.amended.get(row["id"]) or dict(row)
+            bar = bar_of(told, record.titles, report.ended_at, never=row["id"] in never)
+            yield {
                 "id": bar.id,
                 "department": bar.department,
                 "task": bar.task,
@@ -93,8 +111,12 @@ def _tables(report: Report) -> dict[str, list[Mapping[str, Any]]]:
                 "never_answered": bar.never_answered,
                 "reason": bar.reason,
             }
-            for bar in report.bars
-        ],
+
+
+def _tables(report: Report) -> dict[str, list[Mapping[str, Any]]]:
+    told = as_json(report)
+    items = {item.id: item for item in report.evaluation.items}
+    return {
         "segments": [{"segment": name, **_flat(values)} for name, values in told["segments"].items()],
         "departments": [
             {
@@ -111,8 +133,8 @@ def _tables(report: Report) -> dict[str, list[Mapping[str, Any]]]:
                 "title_en": item["title"].en,
                 "title_zh": item["title"].zh,
                 "verdict": item["verdict"],
-                "held": sum(check["ok"] for check in item["evidence"]),
-                "looked_at": len(item["evidence"]),
+                "held": items[item["id"]].checks.held,
+                "looked_at": items[item["id"]].checks.total,
             }
             for item in told["aqt_9009"]
         ],
@@ -125,7 +147,7 @@ def _tables(report: Report) -> dict[str, list[Mapping[str, Any]]]:
                 "by": each.by,
                 "recorded_at": each.recorded_at,
             }
-            for moment in report.timeline
+            for moment in report.corrected
             for each in moment.corrections
         ],
         "improvements": [
@@ -147,15 +169,30 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**flat, **{f"upper_bound_{name}": bound for name, bound in values["upper_bounds"].items()}}
 
 
-def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = None
-    for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(out, fieldnames=list(row), lineterminator="\r\n")
-            writer.writeheader()
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return out.getvalue()
+async def _stream(path: Path, rows: AsyncIterator[Mapping[str, Any]]) -> Path:
+    with _opened(path) as file:
+        held: list[Mapping[str, Any]] = []
+        header = True
+        async for row in rows:
+            held.append(row)
+            if len(held) == AT_ONCE:
+                await asyncio.to_thread(_write, file, held, header=header)
+                held, header = [], False
+        _write(file, held, header=header)
+    return path
+
+
+def _opened(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8-sig", newline="")
+
+
+def _write(file: IO[str], rows: Sequence[Mapping[str, Any]], *, header: bool = True) -> None:
+    if not rows:
+        return
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\r\n")
+    if header:
+        writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
 def _cell(value: Any) -> Any:

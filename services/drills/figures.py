@@ -2,16 +2,24 @@
 
 from typing import Any
 
-from services.drills.evaluation import Evaluation, Judgement
-from services.drills.evidence import Check
+from services.drills.evaluation import Judgement
+from services.drills.evidence import Checks
 from services.drills.findings import Finding
 from services.drills.report import Moment, Report
 
 
-def review(report: Report, evaluation: Evaluation) -> dict[str, Any]:
-    """Give the review's parts; every ``entry`` is the id of one in ``timeline``."""
+def review(report: Report) -> dict[str, Any]:
+    """Give the review's parts; every ``entry`` is the id of one in ``timeline``.
+
+    A list is cut where it is very long: ``entries`` says how many the timeline has, ``cut`` how many observations an
+    objective or an item rests on where not all are listed.
+    """
+    evaluation = report.evaluation
+    judged = {sheet.row.rule.id: sheet.evidence for sheet in evaluation.sheets}
+    judged |= {item.id: item.checks for item in evaluation.items}
+    cut = {id_: {"held": each.held, "of": each.total} for id_, each in judged.items() if each.total > len(each.shown)}
     return {
-        "evidence": {sheet.row.rule.id: [_check(check) for check in sheet.evidence] for sheet in evaluation.sheets},
+        "evidence": {sheet.row.rule.id: _checks(sheet.evidence) for sheet in evaluation.sheets},
         "aqt_9009": [
             {
                 "id": item.id,
@@ -19,7 +27,7 @@ def review(report: Report, evaluation: Evaluation) -> dict[str, Any]:
                 "verdict": item.verdict,
                 "rule": item.rule,
                 "remark": item.remark,
-                "evidence": [_check(check) for check in item.checks],
+                "evidence": _checks(item.checks),
             }
             for item in evaluation.items
         ],
@@ -41,12 +49,16 @@ def review(report: Report, evaluation: Evaluation) -> dict[str, Any]:
             }
             for item in report.improvements
         ],
-        "timeline": [_entry(moment) for moment in report.timeline],
+        "entries": report.timeline.total,
+        **({"cut": cut} if cut else {}),
+        "timeline": [entry(moment) for moment in report.timeline],
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
-    return {"entry": check.moment.id, "at": check.moment.at, "ok": check.ok, "note": check.note}
+def _checks(checks: Checks) -> list[dict[str, Any]]:
+    return [
+        {"entry": check.moment.id, "at": check.moment.at, "ok": check.ok, "note": check.note} for check in checks.shown
+    ]
 
 
 def _open(judgement: Judgement) -> dict[str, Any]:
@@ -68,7 +80,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _entry(moment: Moment) -> dict[str, Any]:
+def entry(moment: Moment) -> dict[str, Any]:
+    """Give one entry of the timeline."""
     corrected = {"recorded_as": moment.recorded_as, "corrections": moment.corrections} if moment.corrections else {}
     return {
         "id": moment.id,

@@ -1,6 +1,6 @@
 """The timeline of a drill as geometry: which line goes from where to where. The template draws it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,20 +67,20 @@ class Chart:
     injects: tuple[tuple[float, int, Text], ...]
 
 
-def draw(report: Report, departments: Collection[str] | None = None) -> Chart:
-    """Lay out a report's assignments by department, of all or of some, in the order in which they were first called."""
+def draw(report: Report, bars: Iterable[Bar] | None = None) -> Chart:
+    """Lay out the assignments that a report lists, or some, by department as those were first called."""
     scale = _Scale(report.drill.started_at, max(report.duration, timedelta(minutes=1)))
+    by_department = _by_department(report.bars if bars is None else bars)
     lanes: list[Lane] = []
     y = float(HEAD)
     for department in report.departments:
-        if departments is not None and department.id not in departments:
+        if department.id not in by_department:
             continue
         top, y = y, y + GROUP
         rows = []
-        for bar in report.bars:
-            if bar.department == department.id:
-                rows.append(_row(bar, y, scale))
-                y += ROW
+        for bar in by_department[department.id]:
+            rows.append(_row(bar, y, scale))
+            y += ROW
         lanes.append(Lane(department.id, department.title, top, tuple(rows)))
     played = [(number, row) for number, row in enumerate(report.injects, 1) if row.played_at is not None]
     return Chart(
@@ -92,17 +92,30 @@ def draw(report: Report, departments: Collection[str] | None = None) -> Chart:
 
 
 def pages(report: Report, height: float) -> list[Chart]:
-    """Lay out the same on as many drawings as it takes for each to be no higher; a department is never divided."""
-    groups: list[list[str]] = [[]]
+    """Lay out the same on as many drawings as it takes for each to be no higher.
+
+    A department is divided only where it is higher than a drawing by itself.
+    """
+    groups: list[list[Bar]] = [[]]
     left = height - HEAD
-    for department in report.departments:
-        needs = GROUP + ROW * department.orders
-        if groups[-1] and needs > left:
-            groups.append([])
-            left = height - HEAD
-        groups[-1].append(department.id)
-        left -= needs
+    most = max(int((left - GROUP) // ROW), 1)
+    for bars in _by_department(report.bars).values():
+        for begin in range(0, len(bars), most):
+            part = bars[begin : begin + most]
+            needs = GROUP + ROW * len(part)
+            if groups[-1] and needs > left:
+                groups.append([])
+                left = height - HEAD
+            groups[-1] += part
+            left -= needs
     return [draw(report, group) for group in groups if group]
+
+
+def _by_department(bars: Iterable[Bar]) -> dict[str, list[Bar]]:
+    found: dict[str, list[Bar]] = {}
+    for bar in bars:
+        found.setdefault(bar.department, []).append(bar)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

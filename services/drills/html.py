@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.base import Text
 from services.domain.segments import BOUND_NEEDS, NEEDS
 from services.drills import font, gantt, words
-from services.drills.evaluation import RATINGS, evaluate
+from services.drills.evaluation import RATINGS
 from services.drills.record import Seat
 from services.drills.report import Report, Verdict
 from services.drills.scenario import MARK
@@ -32,7 +32,6 @@ def render(report: Report, language: str = "en") -> str:
     """Write the report, opened at a language; every text that came from a file or the record is escaped."""
     drill = report.drill
     known = translations(report)
-    evaluation = evaluate(report)
 
     def offset(at: datetime) -> str:
         return words.offset(at, drill.started_at)
@@ -40,7 +39,7 @@ def render(report: Report, language: str = "en") -> str:
     def write(type_: str) -> str:
         return ENVIRONMENT.get_template("report.html.j2").render(
             report=report,
-            evaluation=evaluation,
+            evaluation=report.evaluation,
             language=language,
             font=type_,
             ratings=RATINGS,
@@ -49,6 +48,7 @@ def render(report: Report, language: str = "en") -> str:
             chart=gantt.draw(report),
             gantt=gantt,
             words=words,
+            cut=words.cut(report),
             offset=offset,
             quantile=words.quantile,
             needs=NEEDS,
@@ -58,7 +58,7 @@ def render(report: Report, language: str = "en") -> str:
             said=lambda reason: known.get(reason) or Text(en=reason, zh=reason),
             met=sum(row.verdict is Verdict.MET for row in report.objectives),
             real=any(seat in {Seat.REAL, Seat.MIXED} for seat in drill.seats.values()),
-            corrections=sum(bool(moment.corrections) for moment in report.timeline),
+            corrections=len(report.corrected),
             wall=report.duration / drill.speed,
             second=timedelta(seconds=drill.speed),
             mobilization=next(row for row in report.segments if row.segment.value == "mobilization"),

@@ -12,7 +12,7 @@ from services.drills.http_compare import add_compare
 from services.drills.http_control import add_control
 from services.drills.http_improvements import add_improvements
 from services.drills.http_read import add_listing, add_reading
-from services.drills.http_report import add_import, add_reports
+from services.drills.http_report import add_import, add_reports, add_timeline
 from services.drills.http_review import add_review
 from services.drills.http_scenarios import add_scenarios
 from services.drills.http_schedule import add_schedules
@@ -46,6 +46,7 @@ def add_drills(
         add_control,
         add_improvements,
         add_reports,
+        add_timeline,
         add_review,
         add_reading,
     ):

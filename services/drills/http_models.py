@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Text
 from schemas.drill import DrillKind, DutyOfficer, InjectKind
+from schemas.timeline import Entry
 from services.drills.control import Action as ControlAction
 from services.drills.improvements import Action
 from services.drills.ratings import Grade
@@ -296,6 +297,29 @@ class ImprovementPage(BaseModel):
     """Improvement items, oldest first; ``next`` is the cursor of the page after this one."""
 
     items: list[ImprovementView]
+    next: str | None
+
+
+class EntryView(BaseModel):
+    """One entry of a drill's timeline; ``at`` is when it happened, by its last correction if it was corrected."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    at: datetime
+    entry: Entry
+    incident: UUID
+    assignment: UUID | None
+    department: str | None
+    by: str | None
+    reason: str | None
+    detail: dict[str, Any]
+
+
+class EntryPage(BaseModel):
+    """Entries of a drill's timeline as it happened; ``next`` is the cursor of the page after this one."""
+
+    items: list[EntryView]
     next: str | None
 
 

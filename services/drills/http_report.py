@@ -7,28 +7,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
+from schemas.base import Time
 from services.drills.bundle import pack, unpack
 from services.drills.export import gather
+from services.drills.figures import entry
 from services.drills.html import render
-from services.drills.http_models import ImportedView
-from services.drills.http_shared import READ, WRITE, Backstage, DrillId, Planner, Reader, S, known, once, refusals
+from services.drills.http_models import EntryPage, ImportedView
+from services.drills.http_shared import (
+    READ,
+    STORED,
+    WRITE,
+    Backstage,
+    Cursor,
+    DrillId,
+    Planner,
+    Reader,
+    S,
+    known,
+    once,
+    refusals,
+)
 from services.drills.importing import import_bundle
-from services.drills.reading import read_report
+from services.drills.moments import Place, open_timeline
+from services.drills.reading import read_report, read_words, snapshot
 from services.drills.record import DrillError
-from services.drills.report import Report
+from services.drills.report import LISTED, Moment, Report
 from services.drills.table import as_json
 from services.platform.access.limits import LARGEST
+from services.platform.cursor import bad_cursor, read_cursor, write_cursor
 from services.platform.problem import ProblemError
 
 ZIP = "application/zip"
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
 LARGEST_UNPACKED = 256 << 20
 """Bytes that a zip may unpack to."""
 HTML_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; font-src data:"
@@ -43,7 +61,8 @@ class DrillReport(BaseModel):
     """A drill's report. Spans are seconds of the scenario, ``"never"``, or null for too few observations.
 
     Beside what is named here it holds the numbers by segment and by department, the measurable items, strengths,
-    gaps, improvement items, and the timeline.
+    gaps, improvement items, and the timeline: its first entries, and those further on that the rest points to, of
+    ``entries`` in all. ``cut`` says of how many observations a verdict was reached where not all are listed.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -105,6 +124,41 @@ def add_reports(app: FastAPI, backstage: Backstage) -> None:
         return Response(content, media_type=ZIP, headers=_named(name))
 
 
+def add_timeline(app: FastAPI, backstage: Backstage) -> None:
+    """Add the timeline by the page: a report lists its first entries only."""
+
+    @app.get("/v1/drills/{drill_id}/timeline", operation_id="drill_timeline", response_model=EntryPage, responses=READ)
+    async def timeline(
+        drill_id: DrillId,
+        caller: Reader,
+        department: Annotated[str | None, Query(max_length=200, pattern=STORED)] = None,
+        limit: Annotated[int, Query(ge=1, le=LISTED)] = LISTED,
+        cursor: Cursor = None,
+    ) -> Response:
+        """Read what was recorded of a drill, as it happened and with its corrections; of one department or of all."""
+        del caller
+        after = None if cursor is None else _place(cursor)
+        drill = await known(backstage.pool, drill_id)
+        async with snapshot(backstage.pool) as connection:
+            line = await open_timeline(connection, drill)
+            rows = await line.page(limit + 1, department=department, after=after)
+            titles = await read_words(line)
+        items = [entry_told(line.moment(row, titles)) for row in rows[:limit]]
+        last = rows[limit - 1] if len(rows) > limit else None
+        where = last and (last["at"].isoformat(), last["recorded_at"].isoformat(), str(last["entry_id"]))
+        following = write_cursor(*where) if where else None
+        content = to_json({"items": items, "next": following})
+        return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _place(cursor: str) -> Place:
+    at, recorded_at, id_ = read_cursor(cursor, 3)
+    try:
+        return Place(_MOMENT.validate_python(at), _MOMENT.validate_python(recorded_at), UUID(id_))
+    except ValueError:
+        raise bad_cursor() from None
+
+
 def add_import(app: FastAPI, backstage: Backstage) -> None:
     """Add the import; before the paths with a drill's id."""
     body = {"requestBody": {"required": True, "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}}}}
@@ -142,11 +196,13 @@ def told(report: Report) -> dict[str, object]:
             {**each, "title": rules[each["id"]].title, "criterion": rules[each["id"]].criterion}
             for each in told["objectives"]
         ],
-        "timeline": [
-            each if moment.task is None else {**each, "task_title": moment.task}
-            for each, moment in zip(told["timeline"], report.timeline, strict=True)
-        ],
+        "timeline": [entry_told(moment) for moment in report.timeline],
     }
+
+
+def entry_told(moment: Moment) -> dict[str, Any]:
+    """Give one entry as it is sent, with what its task is called."""
+    return entry(moment) if moment.task is None else {**entry(moment), "task_title": moment.task}
 
 
 async def _read(backstage: Backstage, drill_id: UUID) -> Report:

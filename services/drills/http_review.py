@@ -8,7 +8,6 @@ from pydantic import model_validator
 from schemas.base import Id, Slug, Time
 from services.drills import improvements as items
 from services.drills.corrections import correct
-from services.drills.evaluation import evaluate
 from services.drills.http_models import Corrected, ProposedView, RatedView
 from services.drills.http_shared import (
     WRITE,
@@ -107,7 +106,7 @@ def add_review(app: FastAPI, backstage: Backstage) -> None:
         await known(pool, drill_id)
 
         async def act() -> ProposedView:
-            found = evaluate(await read_report(pool, drill_id))
+            found = (await read_report(pool, drill_id)).evaluation
             due = said.due or datetime.now(UTC).date() + DUE_AFTER
             with refusals():
                 new = await items.propose(pool, drill_id, found.proposals, due=due, by=caller.name)

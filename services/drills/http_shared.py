@@ -38,10 +38,10 @@ Reviewer = Annotated[Principal, allow(Role.EVALUATOR, Role.PLANNER)]
 DrillId = Annotated[Id, InPath(description="A drill's id.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=200)]
-_STORED = r"^[^\x00]*$"
+STORED = r"^[^\x00]*$"
 """What Postgres can keep: everything but the character zero."""
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=_STORED)]
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=_STORED)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=STORED)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=STORED)]
 
 Said = TypeVar("Said", bound=BaseModel)
 

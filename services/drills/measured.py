@@ -4,7 +4,8 @@ Worded after the standard's tables for live exercises (warning and information r
 An item is filled in only from what the record shows; the standard's other items are an evaluator's to judge.
 """
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,36 +13,60 @@ from schemas.base import Text
 from schemas.drill import Segment
 from schemas.timeline import Entry
 from services.domain.incident import Deadline
-from services.drills.evidence import Check, Trail, received_at, verdict_of
-from services.drills.report import Bar, Moment, Report, Verdict
+from services.drills.evidence import (
+    AN_ANSWER,
+    ANSWERED,
+    COMPLETION,
+    LOSS,
+    RECEIPT,
+    SILENCE,
+    THE_ORDER,
+    TURNED_OUT,
+    TURNOUT,
+    Checks,
+    Look,
+    Looks,
+    Proofs,
+    Trail,
+    Wanted,
+)
+from services.drills.ledger import MICRO, silent
+from services.drills.report import Moment, Verdict
 
 STANDBY = "standby"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One measurable item: how it is judged, the verdict, what decides it, and what an evaluator should know."""
+    """One measurable item: how it is judged, what decides it, and what an evaluator should know."""
 
     id: str
     title: Text
     rule: Text
-    verdict: Verdict
-    checks: tuple[Check, ...]
+    checks: Checks
     remark: Text | None = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """Say how it went."""
+        return self.checks.verdict
 
-def measure(report: Report) -> tuple[Item, ...]:
+
+def look_at_items(trail: Trail) -> dict[str, Looks]:
+    """Look at every measurable item of one drill."""
+    return {id_: Looks.of(look(trail)) for id_, (_, _, look) in _ITEMS.items()}
+
+
+def measure(trail: Trail, looks: Mapping[str, Looks], proofs: Proofs) -> tuple[Item, ...]:
     """Fill in every measurable item for one drill."""
-    trail = Trail(report)
-    items = []
-    for id_, (title, rule, look) in _ITEMS.items():
-        checks = tuple(sorted(look(report, trail), key=lambda check: (check.ok, check.moment.at, check.moment.id)))
-        items.append(Item(id_, title, rule, verdict_of(checks), checks, _remark(id_, report, trail)))
-    return tuple(items)
+    return tuple(
+        Item(id_, title, rule, looks[id_].checks(proofs), _remark(id_, trail))
+        for id_, (title, rule, _) in _ITEMS.items()
+    )
 
 
-def _remark(id_: str, report: Report, trail: Trail) -> Text | None:
-    if id_ == "unannounced" and report.drill.document.announced:
+def _remark(id_: str, trail: Trail) -> Text | None:
+    if id_ == "unannounced" and trail.numbers.drill.document.announced:
         return Text(en="The drill was announced beforehand.", zh="本次演练已预先通知。")
     if id_ == "started-by-commander":
         automatic = sum(moment.by is None for moment in trail.all(Entry.ACTIVATED))
@@ -54,54 +79,61 @@ def _remark(id_: str, report: Report, trail: Trail) -> Text | None:
     return None
 
 
-def _internal_notice(report: Report, trail: Trail) -> Iterator[Check]:
-    target = report.drill.document.targets.alarm_handling
-    for each in report.observed.found:
-        first = trail.first(each.incident_id, Entry.ISSUED)
-        if each.segment is Segment.ALARM_HANDLING and target is not None and each.took is not None and first:
-            yield Check(first, each.took <= target, Text(en="first order of the incident", zh="该事件首个任务"))
-    for bar in report.bars:
-        by, at = bar.deadlines.get(Deadline.ACKNOWLEDGE), received_at(bar)
-        issued = trail.of(bar.id, Entry.ISSUED)
-        if by is None or issued is None or (at is None and bar.ended_at < by):
+def _internal_notice(trail: Trail) -> Iterator[Look]:
+    target, ledger = trail.numbers.drill.document.targets.alarm_handling, trail.ledger
+    if target is not None:
+        first = Text(en="first order of the incident", zh="该事件首个任务")
+        yield from trail.alarms(Segment.ALARM_HANDLING, target // MICRO, note=first, ordered=True)
+    columns = (
+        ledger.at["acknowledge_by"],
+        ledger.received(),
+        ledger.at["closed_at"],
+        ledger.told(Entry.ISSUED),
+        ledger.told(Entry.DELIVERED),
+        ledger.told(*ANSWERED),
+    )
+    for place, (by, at, closed, issued, delivered, answered) in enumerate(zip(*columns, strict=True)):
+        if by is None or issued is None or closed is None or (at is None and closed < by):
             continue
-        reached = trail.of(bar.id, Entry.DELIVERED) or trail.answer(bar) or issued
-        yield Check(reached if at is not None else issued, at is not None and at <= by)
+        if at is None:
+            yield Look(ok=False, at=issued, about=place)
+        else:
+            told = delivered if delivered is not None else answered
+            yield Look(at <= by, issued if told is None else told, place, RECEIPT)
 
 
-def _reported_upward(report: Report, trail: Trail) -> Iterator[Check]:
-    digests = {response.id: response.digest for response in report.responses}
-    asked: dict[tuple[UUID, str], list[Bar]] = {}
-    for bar in report.bars:
-        document = report.documents.get(digests.get(bar.activation_id, ""), {})
-        if any(rule["id"] == bar.task for rule in document.get("reports") or ()):
-            asked.setdefault((bar.activation_id, bar.task), []).append(bar)
-    for bars in asked.values():
-        done = [bar for bar in bars if bar.completed_at is not None]
-        due = min(
-            (bar.deadlines[Deadline.COMPLETE] for bar in bars if Deadline.COMPLETE in bar.deadlines), default=None
-        )
+def _reported_upward(trail: Trail) -> Iterator[Look]:
+    numbers, ledger = trail.numbers, trail.ledger
+    reports = {
+        response.id: {rule["id"] for rule in numbers.documents.get(response.digest, {}).get("reports") or ()}
+        for response in numbers.responses
+    }
+    completed, due_at = ledger.at["completed_at"], ledger.at["complete_by"]
+    told, silence = ledger.told(Entry.COMPLETED), ledger.silence()
+    for (activation, task), places in trail.posts.items():
+        if task not in reports[activation]:
+            continue
+        done = [(at, place) for place in places if (at := completed[place]) is not None]
+        due = min((by for place in places if (by := due_at[place]) is not None), default=None)
         if done:
-            first = min(done, key=lambda bar: bar.completed_at or report.ended_at)
-            moment = trail.of(first.id, Entry.COMPLETED)
-            in_time = due is None or (first.completed_at is not None and first.completed_at <= due)
-            if moment is not None:
-                yield Check(moment, in_time)
-        elif due is not None and due <= report.ended_at:
-            late = trail.missed(bars[0], Deadline.COMPLETE) or trail.of(bars[0].id, Entry.ISSUED)
-            if late is not None:
-                yield Check(late, ok=False)
+            by, first = min(done)
+            if (shown := told[first]) is not None:
+                yield Look(due is None or by <= due, shown, first, COMPLETION)
+        elif due is not None and due <= ledger.micros(numbers.ended_at):
+            late = Wanted((Entry.OVERDUE,), Deadline.COMPLETE, otherwise=THE_ORDER)
+            if (at := silence[places[0]]) is not None:
+                yield Look(ok=False, at=at, about=places[0], wanted=late)
 
 
-def _graded(report: Report, trail: Trail) -> Iterator[Check]:
-    target = report.drill.document.targets.alarm_handling
+def _graded(trail: Trail) -> Iterator[Look]:
+    target, first = trail.numbers.drill.document.targets.alarm_handling, trail.reported()
     changed = trail.all(Entry.LEVEL_CHANGED)
     for moment in trail.all(Entry.ACTIVATED):
-        reported = trail.first(moment.incident_id, Entry.REPORTED)
+        reported = first.get(moment.incident_id)
         in_time = target is None or reported is None or moment.at - reported.at <= target
-        yield Check(moment, in_time and bool(moment.detail.get("level")), _level(moment))
+        yield trail.of(moment, ok=in_time and bool(moment.detail.get("level")), note=_level(moment))
     for moment in changed:
-        yield Check(moment, ok=True, note=_level(moment))
+        yield trail.of(moment, ok=True, note=_level(moment))
     for moment in trail.all(Entry.LEVEL_SUGGESTED):
         followed = any(
             later.activation_id == moment.activation_id
@@ -109,9 +141,9 @@ def _graded(report: Report, trail: Trail) -> Iterator[Check]:
             and later.detail.get("level") == moment.detail.get("level")
             for later in changed
         )
-        yield Check(moment, followed, _level(moment))
+        yield trail.of(moment, ok=followed, note=_level(moment))
     for moment in trail.all(Entry.NO_PLAN, Entry.CONFIRMATION_OVERDUE):
-        yield Check(moment, ok=False)
+        yield trail.of(moment, ok=False)
 
 
 def _level(moment: Moment) -> Text:
@@ -119,73 +151,90 @@ def _level(moment: Moment) -> Text:
     return Text(en=f"level {level}", zh=f"{level}级")
 
 
-def _range(report: Report, trail: Trail) -> Iterator[Check]:
-    digests = {response.id: response.digest for response in report.responses}
-    issued: dict[tuple[UUID | None, str], Moment] = {}
-    for moment in trail.all(Entry.ISSUED):
-        issued.setdefault((moment.activation_id, str(moment.detail.get("task"))), moment)
+def _range(trail: Trail) -> Iterator[Look]:
+    numbers, ledger = trail.numbers, trail.ledger
+    digests = {response.id: response.digest for response in numbers.responses}
+    told = ledger.told(Entry.ISSUED)
+    posts: Mapping[tuple[UUID | None, str], Sequence[int]] = {**trail.posts}
     seen: set[tuple[UUID | None, str]] = set()
     for moment in trail.all(Entry.ACTIVATED, Entry.LEVEL_CHANGED, Entry.STANDBY):
         level = STANDBY if moment.entry is Entry.STANDBY else moment.detail.get("level")
-        document = report.documents.get(digests.get(moment.activation_id, "") if moment.activation_id else "", {})
+        document = numbers.documents.get(digests.get(moment.activation_id, "") if moment.activation_id else "", {})
         for task in (*(document.get("tasks") or ()), *(document.get("reports") or ())):
             key = (moment.activation_id, task["id"])
             if key in seen or task.get("after") or task.get("when") or not _asked_at(task.get("levels"), level):
                 continue
             seen.add(key)
             title = Text.model_validate(task["title"])
-            yield Check(issued[key], ok=True, note=title) if key in issued else Check(moment, ok=False, note=title)
+            if first := trail.issued_first(posts.get(key, ())):
+                yield Look(ok=True, at=told[first[0]] or 0, about=first, note=title)
+            else:
+                yield trail.of(moment, ok=False, note=title)
     for moment in trail.all(Entry.UNFILLED):
-        yield Check(moment, ok=False, note=moment.task)
+        yield trail.of(moment, ok=False, note=moment.task)
 
 
 def _asked_at(levels: list[str] | None, level: object) -> bool:
     return level != STANDBY if levels is None else level in levels
 
 
-def _started_by(_: Report, trail: Trail) -> Iterator[Check]:
+def _started_by(trail: Trail) -> Iterator[Look]:
     for moment in trail.all(Entry.ACTIVATED):
         if moment.by is not None:
-            yield Check(moment, ok=True, note=Text(en=f"by {moment.by}", zh=f"决定人：{moment.by}"))
+            yield trail.of(moment, ok=True, note=Text(en=f"by {moment.by}", zh=f"决定人：{moment.by}"))
     for moment in trail.all(Entry.CONFIRMATION_OVERDUE):
-        yield Check(moment, ok=False)
+        yield trail.of(moment, ok=False)
 
 
-def _unannounced(report: Report, trail: Trail) -> Iterator[Check]:
-    if report.drill.document.announced:
+def _unannounced(trail: Trail) -> Iterator[Look]:
+    ledger = trail.ledger
+    if trail.numbers.drill.document.announced:
         return
+    never = set(silent(trail.numbers.observed))
     seen: set[str] = set()
-    for bar in report.bars:
-        by = bar.deadlines.get(Deadline.ACKNOWLEDGE)
-        answer = trail.answer(bar)
-        shown = answer or trail.silence(bar.id)
-        judged = answer is not None or bar.never_answered
-        if bar.department not in seen and by is not None and judged and shown is not None:
-            seen.add(bar.department)
-            yield Check(shown, answer is not None and answer.at <= by)
+    columns = (ledger.department, ledger.at["acknowledge_by"], ledger.told(*ANSWERED), ledger.silence())
+    for place, (department, by, answered, silence) in enumerate(zip(*columns, strict=True)):
+        if department in seen or by is None:
+            continue
+        if answered is not None:
+            seen.add(department)
+            yield Look(answered <= by, answered, place, AN_ANSWER)
+        elif place in never and silence is not None:
+            seen.add(department)
+            yield Look(ok=False, at=silence, about=place, wanted=SILENCE)
 
 
-def _deputies(report: Report, trail: Trail) -> Iterator[Check]:
-    posts: dict[tuple[UUID, str], list[Bar]] = {}
-    for bar in report.bars:
-        posts.setdefault((bar.activation_id, bar.task), []).append(bar)
-    for bars in posts.values():
-        dropped = [bar for bar in bars if bar.declined_at or bar.failed_at or bar.never_answered]
-        for bar in dropped:
-            heirs = [each for each in bars if each.issued_at >= bar.issued_at and each not in dropped]
-            taken = [moment for each in heirs if (moment := trail.of(each.id, Entry.COMMITTED, Entry.STARTED))]
-            lost = trail.of(bar.id, Entry.DECLINED, Entry.FAILED) or trail.silence(bar.id)
-            note = Text(
-                en=f"in place of {report.titles.department(bar.department).en}",
-                zh=f"接替{report.titles.department(bar.department).zh}",
-            )
-            if taken:
-                yield Check(min(taken, key=lambda moment: moment.at), ok=True, note=note)
-            elif lost is not None:
-                yield Check(lost, ok=False)
+def _deputies(trail: Trail) -> Iterator[Look]:
+    ledger, titles = trail.ledger, trail.numbers.titles
+    refused = enumerate(zip(ledger.at["declined_at"], ledger.at["failed_at"], strict=True))
+    lost = {place for place, (declined, failed) in refused if declined is not None or failed is not None}
+    lost.update(silent(trail.numbers.observed))
+    issued, turned_out = ledger.at["issued_at"], ledger.told(*TURNED_OUT)
+    refusals, silence = ledger.told(Entry.DECLINED, Entry.FAILED), ledger.silence()
+    for places in trail.posts.values():
+        if lost.isdisjoint(places):
+            continue
+        heirs = sorted((issued[place] or 0, place) for place in places if place not in lost)
+        # From each heir on, whoever of those issued no sooner turned out first.
+        best: list[tuple[int, int] | None] = [None]
+        for _, place in reversed(heirs):
+            at = turned_out[place]
+            best.append(min(filter(None, (best[-1], None if at is None else (at, place))), default=None))
+        best.reverse()
+        for place in places:
+            if place not in lost:
+                continue
+            loss = refusals[place]
+            taken = best[bisect_left(heirs, (issued[place] or 0, -1))]
+            name = titles.department(ledger.department[place])
+            note = Text(en=f"in place of {name.en}", zh=f"接替{name.zh}")
+            if taken is not None:
+                yield Look(ok=True, at=taken[0], about=taken[1], wanted=TURNOUT, note=note)
+            elif (at := silence[place] if loss is None else loss) is not None:
+                yield Look(ok=False, at=at, about=place, wanted=LOSS)
 
 
-_ITEMS: dict[str, tuple[Text, Text, Callable[[Report, Trail], Iterator[Check]]]] = {
+_ITEMS: dict[str, tuple[Text, Text, Callable[[Trail], Iterator[Look]]]] = {
     "internal-notice": (
         Text(en="Internal notice is given in time", zh="内部信息通报及时"),
         Text(

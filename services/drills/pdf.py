@@ -15,8 +15,8 @@ import typst
 from schemas.base import Text
 from services.domain.segments import BOUND_NEEDS, NEEDS, Summary
 from services.drills import font, gantt, words
-from services.drills.evaluation import RATINGS, Evaluation, evaluate
-from services.drills.evidence import Check
+from services.drills.evaluation import RATINGS, Evaluation
+from services.drills.evidence import Checks
 from services.drills.html import ENVIRONMENT, translations
 from services.drills.pdf_words import LABELS, LEGEND, METHOD
 from services.drills.ratings import Grade
@@ -58,7 +58,7 @@ class _Pages:
         self.report = report
         self.language = language
         self.known = translations(report)
-        self.evaluation: Evaluation = evaluate(report)
+        self.evaluation: Evaluation = report.evaluation
 
     def say(self, text: Text) -> str:
         return str(getattr(text, self.language))
@@ -107,7 +107,7 @@ class _Pages:
                 {
                     "verdict": item.verdict.value,
                     "title": self.say(item.title),
-                    "count": f"({sum(c.ok for c in item.checks)}/{len(item.checks)})" if item.checks else "",
+                    "count": f"({item.checks.held}/{item.checks.total})" if item.checks.total else "",
                     "rule": self.say(item.rule),
                     "remark": self.say(item.remark) if item.remark else None,
                     **self._checks(item.checks),
@@ -127,6 +127,7 @@ class _Pages:
             "injects": self._injects(),
             "guide": self._guide(),
             "timeline": [self._entry(moment) for moment in report.timeline],
+            "cut": {name: self.say(text) for name, text in words.cut(report).items()},
             "method": [self.say(text) for text in METHOD],
         }
 
@@ -141,7 +142,7 @@ class _Pages:
         beside = words.beside(drill)
         if beside is not None:
             told += f" {self.say(beside)}"
-        corrected = sum(bool(moment.corrections) for moment in self.report.timeline)
+        corrected = len(self.report.corrected)
         if corrected:
             told += self.pick(
                 f" {corrected} entries of the timeline were corrected afterwards; all numbers follow the corrected"
@@ -158,8 +159,8 @@ class _Pages:
         return [
             [f"{met}/{len(report.objectives)}", self.pick("objectives met", "目标达成")],
             [p90, self.pick("mobilization, nine of ten (p90)", "总动员用时（p90）")],
-            [str(len(report.never)), self.pick("orders never answered", "任务从未应答")],
-            [str(len(report.escalations)), self.pick("missed deadlines and escalations", "超时与升级")],
+            [str(report.never.total), self.pick("orders never answered", "任务从未应答")],
+            [str(report.escalations.total), self.pick("missed deadlines and escalations", "超时与升级")],
             [str(len(report.obstacles)), self.pick("obstacles", "受阻事项")],
         ]
 
@@ -183,9 +184,9 @@ class _Pages:
             )
         return rows
 
-    def _checks(self, checks: tuple[Check, ...]) -> dict[str, Any]:
-        shown = [{**self._proof(check.moment), "ok": check.ok} for check in checks[:SHOWN]]
-        return {"evidence": shown, "more": len(checks) - len(shown)}
+    def _checks(self, checks: Checks) -> dict[str, Any]:
+        shown = [{**self._proof(check.moment), "ok": check.ok} for check in checks.shown[:SHOWN]]
+        return {"evidence": shown, "more": checks.total - len(shown)}
 
     def _proof(self, moment: Moment) -> dict[str, Any]:
         told = " ".join(filter(None, (self.at(moment.at), self.say(words.ENTRIES[moment.entry]))))

@@ -1,11 +1,14 @@
 """Reads a drill's report back: everything from Postgres on one snapshot, reckoned by `services.domain.segments`.
 
-What was corrected afterwards is reckoned with its corrected times; the recorded ones stay beside them.
+Postgres gathers the orders into columns and goes through the timeline; no entry becomes a value but those that are
+shown. What was corrected afterwards is reckoned with its corrected times; the recorded ones stay beside them.
 """
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,16 +19,22 @@ from schemas.drill import Criterion, InjectRule, Measure, ObjectiveRule, Segment
 from schemas.timeline import Entry
 from schemas.vocabulary import AssignmentState
 from services.domain.incident import Deadline
-from services.domain.segments import Alarm, Observations, Order, Quantile, segments_of, summarize
-from services.drills.corrections import Correction, amend, by_entry, from_row, true_time
+from services.domain.segments import Alarm, Observations, Quantile, observe, summarize
+from services.drills.corrections import amend
+from services.drills.evaluation import Evaluator
 from services.drills.improvements import from_rows
+from services.drills.ledger import TOLD, Ledger, silent
+from services.drills.moments import Timeline, in_order, open_timeline
 from services.drills.ratings import latest
 from services.drills.record import DrillRow, read_drill, sql
 from services.drills.report import (
+    LISTED,
     Bar,
     DepartmentRow,
     InjectRow,
+    Listed,
     Moment,
+    Numbers,
     ObjectiveRow,
     ObstacleRow,
     Report,
@@ -34,109 +43,223 @@ from services.drills.report import (
     Verdict,
 )
 from services.drills.titles import Documents, Titles, read_documents, read_titles
-from services.platform.postgres import Pool
+from services.platform.postgres import Connection, Pool
 
 PARTLY = 0.5
 """The share within the time from which an objective that isn't met is partly met."""
+SORTED_IN = "64MB"
+ESCALATIONS = (Entry.OVERDUE, Entry.REMINDED, Entry.ESCALATED, Entry.UNFILLED)
+DECIDING = (
+    Entry.REPORTED,
+    Entry.NO_PLAN,
+    Entry.CONFIRMATION_OVERDUE,
+    Entry.ACTIVATED,
+    Entry.STANDBY,
+    Entry.LEVEL_CHANGED,
+    Entry.LEVEL_SUGGESTED,
+    Entry.BLOCKED,
+    Entry.UNFILLED,
+    Entry.TASK_ADDED,
+)
+"""What an evaluation looks at beside orders: some entries of each incident."""
+PROVING = (*(entry for entry in TOLD if entry is not Entry.ACKNOWLEDGED), Entry.OVERDUE)
+"""What shows how an order went."""
 
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What one snapshot holds about a drill."""
-
-    drill: DrillRow
-    until: datetime
-    alarms: Rows
-    assignments: Rows
-    obstacles: Rows
-    injects: Rows
-    entries: Rows
-    activations: Rows
-    corrections: Rows
-    improvements: Rows
-    ratings: Rows
-    documents: Documents
-    titles: Titles
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """Hold the record still while it is read."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        # What a report sorts is a few columns of each order: it is to stay in memory.
+        await connection.execute(f"SET LOCAL work_mem = '{SORTED_IN}'")
+        yield connection
 
 
 async def read_report(pool: Pool, drill_id: UUID) -> Report:
     """Read one drill back; raises `DrillError` when there is none of this id."""
     drill = await read_drill(pool, drill_id)
-    ids = list(drill.incident_ids)
-    until = drill.ended_at or drill.clock.now()
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-
-        async def rows(name: str, *given: object) -> Rows:
-            return [dict(row) for row in await connection.fetch(sql(name), *given)]
-
-        activations = await rows("drill_activations", ids)
-        documents = await read_documents(connection, {row["digest"] for row in activations})
-        record = _Record(
-            drill=drill,
-            until=until,
-            alarms=await rows("drill_alarms", drill.id, drill.opening),
-            assignments=await rows("drill_assignments", ids, until),
-            obstacles=await rows("drill_obstacles", ids),
-            injects=await rows("drill_injects", drill.id),
-            entries=await rows("drill_entries", ids, drill.started_at),
-            activations=activations,
-            corrections=await rows("drill_corrections", drill.id),
-            improvements=await rows("read_improvements", drill.id),
-            ratings=await rows("drill_ratings", drill.id),
-            documents=documents,
-            titles=await read_titles(connection, drill.id, documents),
-        )
-    # A drill may have a million entries: the process that reads them goes on serving meanwhile.
-    return await asyncio.to_thread(_make, record)
+    async with snapshot(pool) as connection:
+        record = await read_record(connection, drill)
+        return await report_on(record)
 
 
-def _make(record: _Record) -> Report:
-    drill, until = record.drill, record.until
-    corrected = by_entry(from_row(row) for row in record.corrections)
-    entries = [{**row, "detail": json.loads(row["detail"])} for row in record.entries if row["recorded_at"] <= until]
-    titles = replace(record.titles, added=dict(_added(entries)))
-    amend(entries, corrected, assignments=record.assignments, obstacles=record.obstacles, alarms=record.alarms)
-    orders = [_order(row, until) for row in record.assignments]
-    observed = segments_of([_alarm(row) for row in record.alarms], orders)
-    silent = {each.assignment_id for each in observed.found if each.took is None}
-    bars = tuple(
-        _bar(row, order, titles, never=order.assignment_id in silent)
-        for row, order in zip(record.assignments, orders, strict=True)
+async def read_numbers(pool: Pool, drill_id: UUID) -> Numbers:
+    """Read what is reckoned of one drill, and no entries; raises `DrillError` when there is none of this id."""
+    drill = await read_drill(pool, drill_id)
+    async with snapshot(pool) as connection:
+        return await asyncio.to_thread(reckon, await read_record(connection, drill))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one snapshot holds about a drill, its timeline still to be read from. ``amended`` are corrected orders."""
+
+    timeline: Timeline
+    ledger: Ledger
+    alarms: Rows
+    obstacles: Rows
+    injects: Rows
+    activations: Rows
+    deciding: Rows
+    corrected: Rows
+    amended: Mapping[UUID, Mapping[str, Any]]
+    entries: int
+    escalations: int
+    documents: Documents
+    titles: Titles
+
+    @property
+    def drill(self) -> DrillRow:
+        """The drill itself."""
+        return self.timeline.drill
+
+
+async def read_record(connection: Connection, drill: DrillRow) -> Record:
+    """Read everything but entries that only a list would show."""
+    timeline = await open_timeline(connection, drill)
+    ids, until = timeline.incidents, timeline.until
+
+    async def rows(name: str, *given: object) -> Rows:
+        return [dict(row) for row in await connection.fetch(sql(name), *given)]
+
+    activations = await rows("drill_activations", ids)
+    named = [row["id"] for row in activations]
+    documents = await read_documents(connection, {row["digest"] for row in activations})
+    (columns,) = await rows("drill_orders", ids, until, drill.started_at, named)
+    (survey,) = await rows("drill_survey", ids, drill.started_at, until, ESCALATIONS, DECIDING, Entry.REPORTED)
+    ledger = Ledger(drill.started_at, columns, ids, named)
+    later = zip(survey["later_about"] or (), survey["later_entries"] or (), strict=True)
+    ledger.tell(Counter(later))
+    told = await timeline.of(survey["deciding"] or ())
+    corrected = await timeline.of(timeline.corrections)
+    injects = await rows("drill_injects", drill.id)
+    alarms = list(_alarms(await rows("drill_reports", survey["reports"] or []), injects, drill.opening))
+    obstacles = await rows("drill_obstacles", ids)
+    about = {row["assignment_id"] for row in corrected} & set(ledger.ids) if corrected else set()
+    amended = {row["id"]: row for row in await rows("drill_orders_of", list(about))} if about else {}
+    parsed = [{**row, "detail": json.loads(row["detail"])} for row in corrected]
+    amend(parsed, timeline.corrections, assignments=amended.values(), obstacles=obstacles, alarms=alarms)
+    for row in amended.values():
+        ledger.amend(row, until)
+    titles = await read_titles(connection, drill.id, documents)
+    return Record(
+        timeline=timeline,
+        ledger=ledger,
+        alarms=alarms,
+        obstacles=obstacles,
+        injects=injects,
+        activations=activations,
+        deciding=told,
+        corrected=corrected,
+        amended=amended,
+        entries=survey["entries"],
+        escalations=survey["escalations"],
+        documents=documents,
+        titles=replace(titles, added=dict(_added(told))),
     )
-    played = {row["inject"]: row for row in record.injects}
-    return Report(
+
+
+async def read_words(timeline: Timeline) -> Titles:
+    """Read what departments and tasks are called, where nothing else is read."""
+    activations = await timeline.connection.fetch(sql("drill_activations"), timeline.incidents)
+    documents = await read_documents(timeline.connection, {row["digest"] for row in activations})
+    titles = await read_titles(timeline.connection, timeline.drill.id, documents)
+    return replace(titles, added=dict(_added(await timeline.page(None, entries=[Entry.TASK_ADDED]))))
+
+
+def reckon(record: Record) -> Numbers:
+    """Reckon all numbers of a drill."""
+    drill, ledger = record.drill, record.ledger
+    observed = observe([_alarm(row) for row in record.alarms], ledger.orders())
+    return Numbers(
         drill=drill,
-        ended_at=until,
-        titles=titles,
+        ended_at=record.timeline.until,
+        titles=record.titles,
         documents=record.documents,
+        ledger=ledger,
         observed=observed,
         responses=tuple(Response(**row) for row in record.activations),
         objectives=tuple(judge(rule, observed) for rule in drill.document.objectives),
         segments=tuple(_segment(drill, segment, observed) for segment in Segment),
-        departments=_departments(drill, bars, observed, titles),
-        bars=bars,
-        obstacles=tuple(_obstacle(row, titles) for row in record.obstacles),
-        injects=tuple(_inject(rule, played) for rule in drill.document.injects),
-        # As it happened: what was recorded or corrected later stands where it belongs.
-        timeline=tuple(
-            sorted(
-                (_moment(row, corrected.get(row["entry_id"], ()), titles) for row in entries),
-                key=lambda moment: moment.at,
-            )
-        ),
-        improvements=tuple(from_rows(record.improvements)),
-        cut_short=observed.cut_short,
-        ratings=latest(record.ratings),
+        departments=_departments(drill, ledger, observed, record.titles),
     )
+
+
+async def report_on(record: Record) -> Report:
+    """Say all there is to say about a drill; reads the entries and assignments that it lists."""
+    timeline, ledger = record.timeline, record.ledger
+    ratings = latest([dict(row) for row in await timeline.connection.fetch(sql("drill_ratings"), record.drill.id)])
+    improvements = await timeline.connection.fetch(sql("read_improvements"), record.drill.id)
+    # A drill may have a hundred thousand orders: the process that reads them goes on serving meanwhile.
+    numbers = await asyncio.to_thread(reckon, record)
+    deciding = [timeline.moment(row, record.titles) for row in record.deciding]
+    evaluator = await asyncio.to_thread(Evaluator, numbers, deciding, ratings)
+    proofs = await timeline.about(evaluator.wanted(), PROVING)
+    first = await timeline.page(LISTED)
+    escalations = await timeline.page(LISTED, entries=ESCALATIONS) if record.escalations else []
+    never = list(silent(numbers.observed))
+    places = dict.fromkeys((*range(min(LISTED, len(ledger))), *never[:LISTED]))
+    bars = await _bars(record, places, set(never))
+
+    def finish() -> Report:
+        def told(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
+            return [timeline.moment(row, record.titles) for row in rows]
+
+        evaluation = evaluator.evaluate(told(proofs))
+        pointed = {moment.id for moment in evaluation.moments()} - {row["entry_id"] for row in first}
+        more = [row for row in (*proofs, *record.deciding) if row["entry_id"] in pointed]
+        listed = {row["entry_id"]: row for row in (*first, *more)}
+        return Report(
+            drill=numbers.drill,
+            ended_at=numbers.ended_at,
+            titles=numbers.titles,
+            documents=numbers.documents,
+            ledger=ledger,
+            observed=numbers.observed,
+            responses=numbers.responses,
+            objectives=numbers.objectives,
+            segments=numbers.segments,
+            departments=numbers.departments,
+            evaluation=evaluation,
+            bars=Listed(tuple(bars[place] for place in range(min(LISTED, len(ledger)))), len(ledger)),
+            never=Listed(tuple(bars[place] for place in never[:LISTED]), len(never)),
+            obstacles=tuple(_obstacle(row, record.titles) for row in record.obstacles),
+            injects=_injects(record),
+            timeline=Listed(in_order(listed.values(), told(listed.values())), record.entries),
+            escalations=Listed(tuple(told(escalations)), record.escalations),
+            corrected=in_order(record.corrected, told(record.corrected)),
+            improvements=tuple(from_rows([dict(row) for row in improvements])),
+            ratings=ratings,
+        )
+
+    return await asyncio.to_thread(finish)
+
+
+async def _bars(record: Record, places: Iterable[int], never: set[int]) -> dict[int, Bar]:
+    by_id = {record.ledger.ids[place]: place for place in places}
+    rows = await record.timeline.connection.fetch(sql("drill_orders_of"), list(by_id))
+    bars = {}
+    for row in rows:
+        place = by_id[row["id"]]
+        bars[place] = bar_of(
+            record.amended.get(row["id"]) or dict(row), record.titles, record.timeline.until, never=place in never
+        )
+    return bars
+
+
+def _alarms(reports: Rows, injects: Rows, opening: Sequence[str]) -> Iterable[dict[str, Any]]:
+    for told in reports:
+        for row in injects:
+            if row["incident_id"] == told["incident_id"] and row["inject"] in opening:
+                yield {**told, "published_at": row["first_order_at"]}
 
 
 def judge(rule: ObjectiveRule, observed: Observations) -> ObjectiveRow:
     """Decide an objective by its criterion."""
     criterion: Criterion = rule.criterion
-    values, censored = observed.of(criterion.segment, tasks=criterion.tasks)
-    summary = summarize(values, censored, criterion.within)
+    summary = observed.summary(criterion.segment, criterion.within, tasks=criterion.tasks)
     value: Quantile | float
     if criterion.measure is Measure.SHARE:
         value = summary.within_target
@@ -154,30 +277,15 @@ def _alarm(row: Mapping[str, Any]) -> Alarm:
     return Alarm(row["incident_id"], row["sent_at"], row["broker_at"], row["accepted_at"], row["published_at"])
 
 
-def _order(row: Mapping[str, Any], until: datetime) -> Order:
-    return Order(
-        assignment_id=row["id"],
-        incident_id=row["incident_id"],
-        department=row["department"],
-        task=row["task"],
-        issued_at=row["issued_at"],
-        closed_at=min(row["ended_at"] or until, until),
-        acknowledge_by=row["acknowledge_by"],
-        delivered_at=row["delivered_at"],
-        committed_at=row["committed_at"],
-        started_at=row["started_at"],
-        arrived_at=row["arrived_at"],
-        refused=row["declined_at"] is not None or row["failed_at"] is not None,
-    )
-
-
-def _added(entries: Rows) -> Iterator[tuple[tuple[UUID, str], Text]]:
+def _added(entries: Rows) -> Iterable[tuple[tuple[UUID, str], Text]]:
     for row in entries:
         if row["entry"] == Entry.TASK_ADDED:
-            yield (row["activation_id"], row["detail"]["task"]), Text.model_validate(row["detail"]["title"])
+            detail = json.loads(row["detail"])
+            yield (row["activation_id"], detail["task"]), Text.model_validate(detail["title"])
 
 
-def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -> Bar:
+def bar_of(row: Mapping[str, Any], titles: Titles, until: datetime, *, never: bool) -> Bar:
+    """Give an assignment's row with the words for what it is about."""
     times = {each: row[f"{each.value}_by"] for each in Deadline}
     return Bar(
         id=row["id"],
@@ -196,7 +304,7 @@ def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -
         started_at=row["started_at"],
         completed_at=row["completed_at"],
         failed_at=row["failed_at"],
-        ended_at=order.closed_at,
+        ended_at=min(row["ended_at"] or until, until),
         deadlines={deadline: by for deadline, by in times.items() if by is not None},
         missed=tuple(Deadline(name) for name in row["missed"]),
         never_answered=never,
@@ -206,31 +314,31 @@ def _bar(row: Mapping[str, Any], order: Order, titles: Titles, *, never: bool) -
 
 def _segment(drill: DrillRow, segment: Segment, observed: Observations) -> SegmentRow:
     target = getattr(drill.document.targets, segment.value)
-    values, censored = observed.of(segment)
-    return SegmentRow(segment, target, summarize(values, censored, target), observed.impossible.get(segment, 0))
+    return SegmentRow(segment, target, observed.summary(segment, target), observed.impossible.get(segment, 0))
 
 
-def _departments(
-    drill: DrillRow, bars: Sequence[Bar], observed: Observations, titles: Titles
-) -> tuple[DepartmentRow, ...]:
+def _departments(drill: DrillRow, ledger: Ledger, observed: Observations, titles: Titles) -> tuple[DepartmentRow, ...]:
+    at, never, missed = ledger.at, set(silent(observed)), ledger.missed
+    answered = ledger.first("committed_at", "started_at", "declined_at")
+    places: dict[str, list[int]] = {}
+    for place, department in enumerate(ledger.department):
+        places.setdefault(department, []).append(place)
+    turnout = observed.by_department(Segment.TURNOUT, drill.document.targets.turnout)
     rows = []
-    for department in dict.fromkeys(bar.department for bar in bars):
-        own = [bar for bar in bars if bar.department == department]
-        values, censored = observed.of(Segment.TURNOUT, department=department)
-        declined = sum(bar.declined_at is not None for bar in own)
-        answered = sum(bool(bar.committed_at or bar.started_at or bar.declined_at) for bar in own)
+    for department, own in places.items():
+        said, silence = sum(answered[place] is not None for place in own), sum(place in never for place in own)
         rows.append(
             DepartmentRow(
                 id=department,
                 title=titles.department(department),
                 orders=len(own),
-                answered=answered,
-                declined=declined,
-                never=sum(bar.never_answered for bar in own),
-                cut_short=len(own) - answered - sum(bar.never_answered for bar in own),
-                completed=sum(bar.completed_at is not None for bar in own),
-                late=sum(bool(bar.missed) for bar in own),
-                turnout=summarize(values, censored, drill.document.targets.turnout),
+                answered=said,
+                declined=sum(at["declined_at"][place] is not None for place in own),
+                never=silence,
+                cut_short=len(own) - said - silence,
+                completed=sum(at["completed_at"][place] is not None for place in own),
+                late=sum(bool(missed[place]) for place in own),
+                turnout=turnout.get(department) or summarize((), 0, drill.document.targets.turnout),
             )
         )
     return tuple(rows)
@@ -248,28 +356,13 @@ def _obstacle(row: Mapping[str, Any], titles: Titles) -> ObstacleRow:
     )
 
 
+def _injects(record: Record) -> tuple[InjectRow, ...]:
+    played = {row["inject"]: row for row in record.injects}
+    return tuple(_inject(rule, played) for rule in record.drill.document.injects)
+
+
 def _inject(rule: InjectRule, played: Mapping[str, Mapping[str, Any]]) -> InjectRow:
     row = played.get(rule.id)
     if row is None:
         return InjectRow(rule)
     return InjectRow(rule, row["played_at"], row["outcome"], row["rating"], row["rated_because"])
-
-
-def _moment(row: Mapping[str, Any], corrections: tuple[Correction, ...], titles: Titles) -> Moment:
-    task = row["detail"].get("task")
-    return Moment(
-        id=row["entry_id"],
-        incident_id=row["incident_id"],
-        activation_id=row["activation_id"],
-        assignment_id=row["assignment_id"],
-        at=true_time(corrections) or row["occurred_at"],
-        recorded_as=row["occurred_at"],
-        corrections=corrections,
-        entry=Entry(row["entry"]),
-        department=row["department"],
-        task=titles.task(task, row["activation_id"]) if task else None,
-        attention=row["attention"],
-        by=row["by"],
-        reason=row["reason"],
-        detail=row["detail"],
-    )

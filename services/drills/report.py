@@ -1,10 +1,13 @@
-"""What there is to say about one drill, row by row; `services.drills.reading` reads it back from Postgres."""
+"""What there is to say about one drill, row by row; `services.drills.reading` reads it back from Postgres.
 
-from collections.abc import Mapping
+Numbers are of everything. Of what may go on for a million rows, a report lists the first and says how many there are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from schemas.base import Text
@@ -15,9 +18,43 @@ from services.domain.incident import Deadline
 from services.domain.segments import Observations, Quantile, Summary
 from services.drills.corrections import Correction
 from services.drills.improvements import Improvement
+from services.drills.ledger import Ledger
 from services.drills.ratings import Rated
 from services.drills.record import DrillRow
 from services.drills.titles import Documents, Titles
+
+if TYPE_CHECKING:
+    from services.drills.evaluation import Evaluation
+
+LISTED = 500
+"""How many of a kind a report lists: of its timeline, its assignments, and what speaks for or against a finding."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Sequence[T], Generic[T]):
+    """What is listed of a kind, and how many of it there are."""
+
+    shown: tuple[T, ...]
+    total: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Say whether there is more than is listed."""
+        return self.total > len(self.shown)
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
+        return self.shown[place]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.shown)
 
 
 class Verdict(StrEnum):
@@ -154,25 +191,19 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All there is to say about one drill. Times are the scenario's. ``ratings`` are evaluators', by objective."""
+class Numbers:
+    """What is reckoned of one drill. Times are the scenario's."""
 
     drill: DrillRow
     ended_at: datetime
     titles: Titles
     documents: Documents
+    ledger: Ledger
     observed: Observations
     responses: tuple[Response, ...]
     objectives: tuple[ObjectiveRow, ...]
     segments: tuple[SegmentRow, ...]
     departments: tuple[DepartmentRow, ...]
-    bars: tuple[Bar, ...]
-    obstacles: tuple[ObstacleRow, ...]
-    injects: tuple[InjectRow, ...]
-    timeline: tuple[Moment, ...]
-    improvements: tuple[Improvement, ...]
-    cut_short: int
-    ratings: Mapping[str, Rated] = field(default_factory=dict)
 
     @property
     def duration(self) -> timedelta:
@@ -180,12 +211,28 @@ class Report:
         return self.ended_at - self.drill.started_at
 
     @property
-    def never(self) -> tuple[Bar, ...]:
-        """The assignments that were never answered though their time to answer was over."""
-        return tuple(bar for bar in self.bars if bar.never_answered)
+    def cut_short(self) -> int:
+        """How many orders were taken back before their time to answer was over."""
+        return self.observed.cut_short
 
-    @property
-    def escalations(self) -> tuple[Moment, ...]:
-        """Missed deadlines and what followed."""
-        wanted = {Entry.OVERDUE, Entry.REMINDED, Entry.ESCALATED, Entry.UNFILLED}
-        return tuple(moment for moment in self.timeline if moment.entry in wanted)
+
+@dataclass(frozen=True, slots=True)
+class Report(Numbers):
+    """All there is to say about one drill.
+
+    ``bars`` are the first assignments to be issued; ``never`` those that were never answered though their time to
+    answer was over; ``escalations`` missed deadlines and what followed. ``timeline`` has the first entries and, where
+    that isn't all, those further on that the evaluation rests on. ``corrected`` are all entries that were corrected.
+    ``ratings`` are evaluators', by objective.
+    """
+
+    evaluation: "Evaluation"
+    bars: Listed[Bar]
+    never: Listed[Bar]
+    obstacles: tuple[ObstacleRow, ...]
+    injects: tuple[InjectRow, ...]
+    timeline: Listed[Moment]
+    escalations: Listed[Moment]
+    corrected: tuple[Moment, ...]
+    improvements: tuple[Improvement, ...]
+    ratings: Mapping[str, Rated] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from schemas.base import Text
 from schemas.drill import Criterion, Measure
 from services.domain.segments import BOUND_NEEDS, NEEDS, NEVER, Quantile, Summary
 from services.drills import figures
-from services.drills.evaluation import Evaluation, evaluate
 from services.drills.record import Seat
 from services.drills.report import ObjectiveRow, Report
 from services.drills.terminal import print_gantt, print_review, print_timeline, say, verdict
@@ -50,7 +49,7 @@ def print_report(report: Report, console: Console, language: str = "en", *, whol
         console.print(table)
     console.print()
     console.print(_objectives(report, language))
-    print_review(report, evaluate(report), console, language)
+    print_review(report, console, language)
 
 
 def _both(text: Text, language: str, *, roomy: bool) -> str:
@@ -162,7 +161,7 @@ def found(row: ObjectiveRow, language: str = "en") -> str:
     return quantile(row.value, NEEDS.get(int(percent), 1) if percent.isdigit() else 1, language)
 
 
-def as_json(report: Report, evaluation: Evaluation | None = None) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
     """Give the whole report; spans are seconds of the scenario, ``"never"``, or null for too few observations."""
     drill = report.drill
     return {
@@ -209,10 +208,10 @@ def as_json(report: Report, evaluation: Evaluation | None = None) -> dict[str, A
             }
             for row in report.departments
         },
-        "escalations": len(report.escalations),
+        "escalations": report.escalations.total,
         "obstacles": len(report.obstacles),
         "cut_short": report.cut_short,
-        **figures.review(report, evaluation or evaluate(report)),
+        **figures.review(report),
     }
 
 

@@ -12,9 +12,8 @@ from rich.text import Text as Styled
 from schemas.base import Text
 from schemas.timeline import Entry
 from services.domain.incident import Deadline
-from services.drills.evaluation import Evaluation
 from services.drills.report import Bar, Moment, Report, Verdict
-from services.drills.words import ENTRIES, NONE_YET, VERDICTS, offset
+from services.drills.words import ENTRIES, NONE_YET, VERDICTS, cut, offset
 
 STYLES = {
     Verdict.MET: "green",
@@ -57,6 +56,14 @@ def print_timeline(report: Report, console: Console, language: str) -> None:
             line.append(f" [{correction.by}: {correction.note or correction.reason}]", style="yellow")
         line.overflow = "fold"
         console.print(line)
+    print_cut(report, "timeline", console, language)
+
+
+def print_cut(report: Report, name: str, console: Console, language: str) -> None:
+    """Say where a list was cut, if it was."""
+    told = cut(report)
+    if name in told:
+        console.print(Styled(say(told[name], language), style="yellow"))
 
 
 def _about(report: Report, moment: Moment, language: str) -> Iterator[str]:
@@ -86,6 +93,7 @@ def print_gantt(report: Report, console: Console, language: str) -> None:
             line = Styled.assemble(Styled(label.plain.replace("…", ".")), " ", _drawn(bar, report, width))
             line.no_wrap = True
             console.print(line)
+    print_cut(report, "assignments", console, language)
 
 
 def _drawn(bar: Bar, report: Report, width: int) -> Styled:
@@ -117,14 +125,14 @@ def _drawn(bar: Bar, report: Report, width: int) -> Styled:
     return Styled("".join(cells).rstrip(), style="red" if bar.never_answered else "")
 
 
-def print_review(report: Report, evaluation: Evaluation, console: Console, language: str) -> None:
+def print_review(report: Report, console: Console, language: str) -> None:
     """Print the measurable items, strengths, gaps, and the improvement items on record."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), show_header=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
+    evaluation = report.evaluation
     for item in evaluation.items:
-        held = sum(check.ok for check in item.checks)
-        counted = f" {held}/{len(item.checks)}" if item.checks else ""
+        counted = f" {item.checks.held}/{item.checks.total}" if item.checks.total else ""
         table.add_row(say(item.title, language), verdict(item.verdict, language).append(counted))
     console.print()
     console.print(_head("Measurable items of AQ/T 9009-2015", "AQ/T 9009-2015 可测评项目", language))

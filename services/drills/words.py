@@ -1,6 +1,7 @@
 """What a drill's report calls things, in both languages."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from schemas.base import Text
 from schemas.drill import Content, Form, Segment
@@ -9,6 +10,7 @@ from schemas.words import SEGMENTS as SEGMENTS
 from schemas.words import STEPS as STEPS
 from services.domain.segments import NEVER, Quantile
 from services.drills.record import DrillRow, Ending, Seat
+from services.drills.report import LISTED, Listed, Report
 
 
 def _text(en: str, zh: str) -> Text:
@@ -99,6 +101,36 @@ def beside(drill: DrillRow) -> Text | None:
         " for them is in its times.",
         zh=f"演练期间有{count}起真实事件，均优先处置；演练因此等待的时间计入各项用时。",
     )
+
+
+def cut(report: Report) -> dict[str, Text]:
+    """Say of each list that doesn't hold everything what it holds, and where all is."""
+    found = {}
+    timeline = report.timeline
+    if timeline.is_cut:
+        more = len(timeline) - LISTED
+        found["timeline"] = Text(
+            en=f"Entries 1-{LISTED} of {timeline.total:,}"
+            + (f", and {more} further on that the evaluation rests on" if more > 0 else "")
+            + f"; all with `muster drill export {report.drill.id} --csv FOLDER`.",
+            zh=f"共 {timeline.total:,} 条，此处为第 1-{LISTED} 条"
+            + (f"，另有评估所依据的后续记录 {more} 条" if more > 0 else "")
+            + f"；全部记录可用 `muster drill export {report.drill.id} --csv FOLDER` 导出。",
+        )
+    lists: dict[str, tuple[Listed[Any], str, str]] = {
+        "assignments": (report.bars, "Assignments", "项任务"),
+        "never": (report.never, "Orders never answered", "项从未应答的任务"),
+        "escalations": (report.escalations, "Entries", "条记录"),
+    }
+    for name, (listed, en, zh) in lists.items():
+        if listed.is_cut:
+            found[name] = Text(
+                en=f"{en} 1-{len(listed)} of {listed.total:,}; all with"
+                f" `muster drill export {report.drill.id} --csv FOLDER`.",
+                zh=f"共 {listed.total:,} {zh}，此处为前 {len(listed)} 项；"
+                f"全部可用 `muster drill export {report.drill.id} --csv FOLDER` 导出。",
+            )
+    return found
 
 
 def offset(at: datetime, start: datetime) -> str:

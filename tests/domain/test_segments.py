@@ -143,6 +143,28 @@ def test_observations_can_be_asked_for_by_department_and_task() -> None:
     observed = segments_of([], orders)
     assert observed.of(Segment.TURNOUT, department="fire") == ([20 * SECOND], 0)
     assert observed.of(Segment.TURNOUT, tasks=["rescue"]) == ([30 * SECOND], 0)
+    one_by_one = [(each.assignment_id, each.department, each.task) for each in observed.found]
+    assert one_by_one == [(each.assignment_id, each.department, each.task) for each in orders]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["police", "fire"]), st.one_of(st.none(), st.integers(0, 9_000))), max_size=80)
+)
+def test_a_segment_is_summed_up_as_its_times_are_for_all_and_for_each_department(
+    found: list[tuple[str, int | None]],
+) -> None:
+    orders = [
+        order(number, department=department, committed_at=None if took is None else START + (took + 1) * SECOND)
+        for number, (department, took) in enumerate(found, 2)
+    ]
+    observed = segments_of([alarm()], orders)
+    for segment in (Segment.TURNOUT, Segment.MOBILIZATION):
+        assert observed.summary(segment, MINUTE) == summarize(*observed.of(segment), MINUTE)
+        assert observed.by_department(segment, MINUTE) == {
+            department: summarize(*observed.of(segment, department=department), MINUTE)
+            for department in dict.fromkeys(department for department, _ in found)
+        }
+    assert observed.summary(Segment.ALARM_HANDLING).longest == 9 * SECOND
 
 
 def test_nothing_observed_is_summed_up_as_nothing() -> None:

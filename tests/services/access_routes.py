@@ -81,6 +81,7 @@ POST   /exercise/v1/drills/{drill_id}/ratings                           evaluato
 GET    /exercise/v1/drills/{drill_id}/report                            staff
 GET    /exercise/v1/drills/{drill_id}/report.html                       staff
 GET    /exercise/v1/drills/{drill_id}/report.pdf                        staff
+GET    /exercise/v1/drills/{drill_id}/timeline                          staff
 GET    /exercise/v1/improvements                                        staff
 POST   /exercise/v1/improvements                                        evaluator planner
 PATCH  /exercise/v1/improvements/{improvement_id}                       evaluator planner

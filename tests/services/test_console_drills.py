@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from schemas.timeline import Entry
 from schemas.vocabulary import Namespace, Role
 from services.drills.control import requests, settle
+from services.drills.corrections import correct
 from services.drills.http import add_drills
 from services.drills.outside import participants
 from services.drills.reading import read_report
@@ -385,6 +386,27 @@ async def test_a_correction_counts_in_the_callers_name(pool: Pool, app: FastAPI)
         assert strange.status_code == 422
     moment = next(each for each in (await read_report(pool, DRILL)).timeline if each.id == started.id)
     assert moment.at == at(1.75)
+
+
+async def test_the_timeline_is_read_by_the_page(pool: Pool, planner: httpx.AsyncClient) -> None:
+    await write_drill(pool)
+    last = (await read_report(pool, DRILL)).timeline[-1].id
+    await correct(pool, DRILL, last, occurred_at=at(0.1), reason="r", by="b")
+    told = (await planner.get(f"{URL}/report")).json()["timeline"]
+    found, cursor = [], None
+    while True:
+        query = {"limit": "4"} | ({"cursor": cursor} if cursor else {})
+        page = (await planner.get(f"{URL}/timeline", params=query)).json()
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == told
+    assert str(last) in [each["id"] for each in found[:4]]
+    water = (await planner.get(f"{URL}/timeline", params={"department": "water"})).json()
+    assert water == {"items": [each for each in told if each["department"] == "water"], "next": None}
+    for odd in ({"cursor": "x"}, {"cursor": write_cursor("a", "b", "c")}, {"limit": "501"}):
+        assert (await planner.get(f"{URL}/timeline", params=odd)).status_code == 422
 
 
 async def test_only_an_evaluator_fills_the_evaluation_guide_in(pool: Pool, app: FastAPI) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from math import inf
@@ -11,7 +12,7 @@ import pytest
 from scipy import stats
 
 from schemas.drill import DrillDocument, Segment
-from services.domain.segments import NEVER, Observation, Observations
+from services.domain.segments import NEVER, Observations, Order, Orders, Spans
 from services.drills.compare import Comparison, Outcome, Pair, Played, compare, decide, holm, overall, try_out
 from services.drills.compare_json import comparison_json
 from services.drills.record import DrillRow, Ending
@@ -32,6 +33,7 @@ from services.drills.trend import sparkline, trend_of
 from tests.domain.builders import START, make_id
 
 SECOND = timedelta(seconds=1)
+MICRO = timedelta(microseconds=1)
 DEPARTMENTS = ("fire", "police", "traffic", "water", "health")
 MERCAPTOPURINE = (6, 6, 6, 7, 10, 13, 16, 22, 23)
 MERCAPTOPURINE_CENSORED = (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35)
@@ -79,16 +81,23 @@ def play(
     """A drill in which every department's orders took so many seconds; None never answered."""
     id_, document = make_id(next(ids)), document_of()
     where = [make_id(next(ids)) for _ in range(incidents)]
-    found = [Observation(Segment.ALARM_HANDLING, handling * SECOND, incident) for incident in where]
-    for department, spans in turnouts.items():
-        for place, seconds in enumerate(spans):
-            order, incident = make_id(next(ids)), where[place % incidents]
-            took = None if seconds is None else seconds * SECOND
-            whole = None if took is None else took + handling * SECOND
-            found.append(Observation(Segment.TURNOUT, took, incident, order, department, "close-road"))
-            found.append(Observation(Segment.MOBILIZATION, whole, incident, order, department, "close-road"))
+    alarm = handling * SECOND // MICRO
+    spans = {segment: Spans() for segment in Segment}
+    spans[Segment.ALARM_HANDLING] = Spans([alarm for _ in where], list(range(incidents)))
+    orders: list[Order] = []
+    for department, took_each in turnouts.items():
+        for place, seconds in enumerate(took_each):
+            took = None if seconds is None else seconds * SECOND // MICRO
+            for segment, span in (
+                (Segment.TURNOUT, took),
+                (Segment.MOBILIZATION, None if took is None else took + alarm),
+            ):
+                spans[segment].took.append(span)
+                spans[segment].place.append(len(orders))
+            incident = where[place % incidents]
+            orders.append(Order(make_id(next(ids)), incident, department, "close-road", START, START, None))
     row = DrillRow(id_, document, seed, 60.0, START, START, START + timedelta(hours=1), Ending.FINISHED, tuple(where))
-    return Played(row, Observations(tuple(found)))
+    return Played(row, Observations(where, Orders.of(orders), spans))
 
 
 def drawn(seed: int, n: int = 25, **medians: float) -> Played:
@@ -400,7 +409,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
 def test_what_a_reader_must_know_is_said() -> None:
     twice = [drawn(3), drawn(3)]
     other = drawn(4)
-    cut = Played(other.drill, Observations(other.observed.found, {Segment.TRAVEL: 2}, 5))
+    cut = Played(other.drill, replace(other.observed, impossible={Segment.TRAVEL: 2}, cut_short=5))
     notes = " | ".join(note.en for note in compare(twice, [cut]).notes)
     assert "base: drills of one scenario share a seed" in notes
     assert "candidate: 5 orders were taken back" in notes

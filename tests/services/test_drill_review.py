@@ -16,7 +16,7 @@ from schemas.drill import Segment
 from schemas.timeline import Entry
 from services.drills import improvements as items
 from services.drills.corrections import correct
-from services.drills.evaluation import Evaluation, evaluate
+from services.drills.evaluation import Evaluation
 from services.drills.html import render
 from services.drills.improvements import Action
 from services.drills.measured import Item
@@ -38,7 +38,7 @@ async def report(pool: Pool) -> Report:
 
 
 async def item_of(pool: Pool, id_: str) -> Item:
-    return next(item for item in evaluate(await read_report(pool, DRILL)).items if item.id == id_)
+    return next(item for item in (await read_report(pool, DRILL)).evaluation.items if item.id == id_)
 
 
 def turnout(report: Report) -> dict[str, Any]:
@@ -69,8 +69,8 @@ async def test_every_evidence_link_of_the_page_leads_to_its_entry(report: Report
 
 
 async def test_an_objective_shows_the_entry_behind_each_observation(report: Report) -> None:
-    (sheet,) = evaluate(report).sheets
-    shown = [(check.ok, check.moment.entry, check.moment.department) for check in sheet.evidence]
+    (sheet,) = report.evaluation.sheets
+    shown = [(check.ok, check.moment.entry, check.moment.department) for check in sheet.evidence.shown]
     assert shown == [
         (False, Entry.STARTED, "fire"),
         (False, Entry.OVERDUE, "water"),
@@ -169,7 +169,7 @@ async def test_a_report_to_superiors_counts_when_it_is_done_within_its_legal_tim
     await history.end(100)
     found = await item_of(pool, "report-to-superiors")
     assert found.verdict is verdict
-    assert found.checks[0].moment.entry is (Entry.COMPLETED if minutes else Entry.ISSUED)
+    assert found.checks.shown[0].moment.entry is (Entry.COMPLETED if minutes else Entry.ISSUED)
 
 
 async def test_a_report_whose_time_is_not_over_at_endex_was_not_observed(pool: Pool) -> None:
@@ -402,13 +402,13 @@ async def test_no_partition_is_a_way_round_that(pool: Pool) -> None:
 
 
 async def test_a_reports_gaps_become_items_once(pool: Pool, report: Report) -> None:
-    proposals = evaluate(report).proposals
+    proposals = report.evaluation.proposals
     findings = {each.finding for each in proposals}
     assert {"objective:soon", "silent:water:close-road", "obstacle:traffic:close-road"} <= findings
     new = await items.propose(pool, DRILL, proposals, due=DUE, by="Planner")
     assert len(new) == len(proposals) == len(findings)
     await items.close(pool, new[0], by="Planner", reason="Done")
-    again = evaluate(await read_report(pool, DRILL)).proposals
+    again = (await read_report(pool, DRILL)).evaluation.proposals
     assert await items.propose(pool, DRILL, again, due=DUE, by="Planner") == []
     silent = next(item for item in await items.read_improvements(pool, DRILL) if item.finding.startswith("silent"))
     assert (silent.owner, silent.due, silent.is_open) == ("water", DUE, True)
@@ -451,7 +451,7 @@ async def test_what_an_item_can_not_become_is_refused(pool: Pool, report: Report
 
 
 async def test_strengths_and_gaps_are_told_with_what_shows_them(report: Report) -> None:
-    evaluation: Evaluation = evaluate(report)
+    evaluation: Evaluation = report.evaluation
     assert {gap.key for gap in evaluation.gaps} >= {"objective:soon", "silent:water:close-road"}
     assert "item:level" in {strength.key for strength in evaluation.strengths}
     assert all(finding.evidence for finding in (*evaluation.gaps, *evaluation.strengths))

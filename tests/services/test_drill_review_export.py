@@ -21,7 +21,6 @@ from schemas.timeline import Entry
 from services.drills import improvements as items
 from services.drills.bundle import MANIFEST, TABLES, Bundle, pack, unpack
 from services.drills.corrections import correct
-from services.drills.evaluation import evaluate
 from services.drills.export import gather, write_tables
 from services.drills.html import render
 from services.drills.importing import import_bundle
@@ -59,7 +58,7 @@ async def write_reviewed(pool: Pool) -> History:
     report = await read_report(pool, DRILL)
     started = next(each for each in report.timeline if each.entry is Entry.STARTED)
     await correct(pool, DRILL, started.id, occurred_at=at(2.5), note=ODD, reason="Asked", by="Evaluator")
-    ids = await items.propose(pool, DRILL, evaluate(report).proposals, due=DUE, by="Planner")
+    ids = await items.propose(pool, DRILL, report.evaluation.proposals, due=DUE, by="Planner")
     await items.close(pool, ids[0], by="Planner", reason="Done")
     return history
 
@@ -234,7 +233,7 @@ async def test_a_drill_that_is_not_over_stays_here(pool: Pool) -> None:
 async def test_tables_are_what_a_spreadsheet_reads_and_nothing_it_runs(pool: Pool, tmp_path: Path) -> None:
     await write_reviewed(pool)
     report = await read_report(pool, DRILL)
-    written = write_tables(report, tmp_path / "tables")
+    written = await write_tables(pool, DRILL, tmp_path / "tables")
     read = {
         path.stem: list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
         for path in written

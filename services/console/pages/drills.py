@@ -135,10 +135,10 @@ def _add_drill(site: FastAPI) -> None:
         return answer
 
     @site.get("/drills/{drill_id}/timeline", include_in_schema=False)
-    async def timeline(page: Staff, drill_id: Id, department: str = "") -> HTMLResponse:
+    async def timeline(page: Staff, drill_id: Id, department: str = "", cursor: str | None = None) -> HTMLResponse:
         shown = await page.get(f"/v1/drills/{drill_id}")
-        report = await page.get(f"/v1/drills/{drill_id}/report")
-        start = words.instant(report["started_at"])
+        found = await page.get(f"/v1/drills/{drill_id}/timeline", department=department or None, cursor=cursor)
+        start = words.instant(shown["started_at"])
         entries = [
             {
                 **each,
@@ -147,11 +147,17 @@ def _add_drill(site: FastAPI) -> None:
                 if "recorded_as" in each
                 else None,
             }
-            for each in report["timeline"]
-            if department in {"", each["department"]}
+            for each in found["items"]
         ]
         return page.render(
-            "drill_timeline.html.j2", words=words, drill=shown, report=report, entries=entries, department=department
+            "drill_timeline.html.j2",
+            words=words,
+            drill=shown,
+            names={each["id"]: each["title"] for each in shown["departments"]},
+            entries=entries,
+            following=found["next"],
+            cursor=cursor,
+            department=department,
         )
 
 
