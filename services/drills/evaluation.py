@@ -5,13 +5,14 @@ follows HSEEP (2020): per objective its capability target, critical tasks and wh
 signature are the evaluator's, and only what one has put on record stands there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from schemas.base import Text
-from services.drills.evidence import Checks, Looks, Proofs, Trail
+from services.drills.evidence import Checks, Looks, Proofs, Teller, Trail
 from services.drills.findings import Finding, Pointers, gaps, pointers, strengths
 from services.drills.improvements import Proposal
 from services.drills.measured import Item, look_at_items, measure
@@ -72,8 +73,11 @@ class Evaluation:
 class Evaluator:
     """Evaluates one drill: looks at everything once, says what entries show it, and tells how it went by those."""
 
-    def __init__(self, numbers: Numbers, deciding: Iterable[Moment], ratings: Mapping[str, Rated]) -> None:
+    def __init__(
+        self, numbers: Numbers, deciding: Iterable[Moment], ratings: Mapping[str, Rated], teller: Teller
+    ) -> None:
         self._numbers = numbers
+        self._teller = teller
         self._ratings = ratings
         self._trail = Trail(numbers, deciding)
         self._objectives = [Looks.of(self._trail.objective(row.rule.criterion)) for row in numbers.objectives]
@@ -82,13 +86,13 @@ class Evaluator:
 
     def wanted(self) -> list[UUID]:
         """List the orders whose entries show what was found; the same drill gives the same evaluation."""
-        proofs = Proofs(self._numbers.ledger.ids)
+        proofs = Proofs(self._numbers.ledger.ids, self._teller)
         self._tell(proofs)
         return proofs.asked
 
-    def evaluate(self, moments: Sequence[Moment]) -> Evaluation:
+    def evaluate(self, rows: Iterable[Mapping[str, Any]]) -> Evaluation:
         """Tell how it went, by the entries about what was `wanted`, in the order in which they were recorded."""
-        return self._tell(Proofs(self._numbers.ledger.ids, moments))
+        return self._tell(Proofs(self._numbers.ledger.ids, self._teller, rows))
 
     def _tell(self, proofs: Proofs) -> Evaluation:
         trail = self._trail

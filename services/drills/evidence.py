@@ -4,12 +4,12 @@ All is looked at by the times in the ledger. Entries are read of what is listed 
 first to learn which are wanted, and again when they have been read.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
-from typing import NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from schemas.base import Text
@@ -132,37 +132,59 @@ class _First:
         return sorted(self._held, key=attrgetter("at"))[:LISTED]
 
 
-class Proofs:
-    """The entries that were read to show what was found, by the order that they are about."""
+class Teller(Protocol):
+    """Tells what a row of the timeline says."""
 
-    def __init__(self, ids: Sequence[UUID], moments: Iterable[Moment] = ()) -> None:
+    def at(self, row: Mapping[str, Any]) -> datetime:
+        """Say when it happened."""
+        ...
+
+    def moment(self, row: Mapping[str, Any]) -> Moment:
+        """Give the whole entry."""
+        ...
+
+
+class Proofs:
+    """The entries that were read to show what was found, by the order that they are about.
+
+    ``rows`` are in the order in which they were recorded; only those that are found become values.
+    """
+
+    def __init__(self, ids: Sequence[UUID], teller: Teller, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         self._ids = ids
+        self._teller = teller
         self._asked: dict[UUID, None] = {}
-        self._about: dict[UUID | None, list[tuple[datetime, int, Moment]]] = {}
-        for number, moment in enumerate(moments):
-            self._about.setdefault(moment.assignment_id, []).append((moment.at, number, moment))
+        self._about: dict[UUID, list[tuple[int, Mapping[str, Any]]]] = {}
+        self._moments: dict[int, Moment] = {}
+        for number, row in enumerate(rows):
+            self._about.setdefault(row["assignment_id"], []).append((number, row))
 
     @property
     def asked(self) -> list[UUID]:
         """List the orders that were asked for."""
         return list(self._asked)
 
-    def find(self, about: "Moment | int | Places", wanted: Wanted) -> Moment | None:
+    def find(self, about: Moment | int | Places, wanted: Wanted) -> Moment | None:
         """Find the first entry that is wanted, by when it happened; None where there is none, or none was read yet."""
         if isinstance(about, Moment):
             return about
         ids = [self._ids[place] for place in ((about,) if isinstance(about, int) else about)]
         self._asked.update(dict.fromkeys(ids))
-        told = sorted(each for id_ in ids for each in self._about.get(id_, ()))
+        told = [each for id_ in ids for each in self._about.get(id_, ())]
         look: Wanted | None = wanted
         while look is not None:
-            for *_, moment in told:
-                if moment.entry in look.entries and (
-                    look.deadline is None or moment.detail.get("deadline") == look.deadline.value
-                ):
+            fitting = [(self._teller.at(row), number, row) for number, row in told if row["entry"] in look.entries]
+            for _, number, row in sorted(fitting, key=itemgetter(0, 1)):
+                moment = self._tell(number, row)
+                if look.deadline is None or moment.detail.get("deadline") == look.deadline.value:
                     return moment
             look = look.otherwise
         return None
+
+    def _tell(self, number: int, row: Mapping[str, Any]) -> Moment:
+        if number not in self._moments:
+            self._moments[number] = self._teller.moment(row)
+        return self._moments[number]
 
 
 class Trail:

@@ -67,8 +67,9 @@ async def write_tables(pool: Pool, drill_id: UUID, folder: Path) -> list[Path]:
 
 
 async def _entries(record: Record) -> AsyncIterator[Mapping[str, Any]]:
+    narrator = record.narrator
     async for row in record.timeline.all():
-        moment = record.timeline.moment(row, record.titles)
+        moment = narrator.moment(row)
         yield {
             "id": moment.id,
             "at": moment.at,

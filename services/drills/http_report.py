@@ -36,7 +36,7 @@ from services.drills.http_shared import (
     refusals,
 )
 from services.drills.importing import import_bundle
-from services.drills.moments import Place, open_timeline
+from services.drills.moments import Narrator, Place, open_timeline
 from services.drills.reading import read_report, read_words, snapshot
 from services.drills.record import DrillError
 from services.drills.report import LISTED, Moment, Report
@@ -142,8 +142,8 @@ def add_timeline(app: FastAPI, backstage: Backstage) -> None:
         async with snapshot(backstage.pool) as connection:
             line = await open_timeline(connection, drill)
             rows = await line.page(limit + 1, department=department, after=after)
-            titles = await read_words(line)
-        items = [entry_told(line.moment(row, titles)) for row in rows[:limit]]
+            narrator = Narrator(await read_words(line), line.corrections)
+        items = [entry_told(narrator.moment(row)) for row in rows[:limit]]
         last = rows[limit - 1] if len(rows) > limit else None
         where = last and (last["at"].isoformat(), last["recorded_at"].isoformat(), str(last["entry_id"]))
         following = write_cursor(*where) if where else None

@@ -1,7 +1,7 @@
 """Reads entries of a drill's timeline: the first of them, a page after any place, or one after the other."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,28 +75,6 @@ class Timeline:
         given = *window, list(orders), list(entries)
         return [dict(row) for row in await self.connection.fetch(sql("drill_proofs"), *given)]
 
-    def moment(self, row: Mapping[str, Any], titles: Titles) -> Moment:
-        """Give an entry with the words for what it speaks of."""
-        corrections = self.corrections.get(row["entry_id"], ())
-        detail = json.loads(row["detail"])
-        task = detail.get("task")
-        return Moment(
-            id=row["entry_id"],
-            incident_id=row["incident_id"],
-            activation_id=row["activation_id"],
-            assignment_id=row["assignment_id"],
-            at=true_time(corrections) or row["occurred_at"],
-            recorded_as=row["occurred_at"],
-            corrections=corrections,
-            entry=Entry(row["entry"]),
-            department=row["department"],
-            task=titles.task(task, row["activation_id"]) if task else None,
-            attention=row["attention"],
-            by=row["by"],
-            reason=row["reason"],
-            detail=detail,
-        )
-
     def _given(
         self, entries: Collection[Entry] | None, department: str | None, after: Place | None
     ) -> tuple[object, ...]:
@@ -107,14 +85,48 @@ class Timeline:
         return *window, list(said), list(said.values()), kinds, department, *place
 
 
+@dataclass(frozen=True, slots=True)
+class Narrator:
+    """Gives entries the words for what they speak of, and their corrections."""
+
+    titles: Titles
+    corrections: Mapping[UUID, tuple[Correction, ...]]
+
+    def at(self, row: Mapping[str, Any]) -> datetime:
+        """Say when an entry happened, by its last correction if there is one."""
+        said = true_time(self.corrections.get(row["entry_id"], ())) if self.corrections else None
+        happened: datetime = row["occurred_at"]
+        return said or happened
+
+    def moment(self, row: Mapping[str, Any]) -> Moment:
+        """Give an entry whole."""
+        detail = json.loads(row["detail"])
+        task = detail.get("task")
+        return Moment(
+            id=row["entry_id"],
+            incident_id=row["incident_id"],
+            activation_id=row["activation_id"],
+            assignment_id=row["assignment_id"],
+            at=self.at(row),
+            recorded_as=row["occurred_at"],
+            corrections=self.corrections.get(row["entry_id"], ()),
+            entry=Entry(row["entry"]),
+            department=row["department"],
+            task=self.titles.task(task, row["activation_id"]) if task else None,
+            attention=row["attention"],
+            by=row["by"],
+            reason=row["reason"],
+            detail=detail,
+        )
+
+    def in_order(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Moment, ...]:
+        """Give entries in the order in which they happened, those of one time as they were recorded."""
+        told = sorted(rows, key=lambda row: (self.at(row), row["recorded_at"], row["entry_id"]))
+        return tuple(self.moment(row) for row in told)
+
+
 async def open_timeline(connection: Connection, drill: DrillRow) -> Timeline:
     """Read a drill's corrections, and with them its timeline."""
     rows = await connection.fetch(sql("drill_corrections"), drill.id)
     until = drill.ended_at or drill.clock.now()
     return Timeline(connection, drill, until, by_entry(from_row(dict(row)) for row in rows))
-
-
-def in_order(rows: Iterable[Mapping[str, Any]], moments: Sequence[Moment]) -> tuple[Moment, ...]:
-    """Put moments in the order in which they happened, those of one time as they were recorded."""
-    recorded = {row["entry_id"]: row["recorded_at"] for row in rows}
-    return tuple(sorted(moments, key=lambda moment: (moment.at, recorded[moment.id], moment.id)))

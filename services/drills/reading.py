@@ -24,7 +24,7 @@ from services.drills.corrections import amend
 from services.drills.evaluation import Evaluator
 from services.drills.improvements import from_rows
 from services.drills.ledger import TOLD, Ledger, silent
-from services.drills.moments import Timeline, in_order, open_timeline
+from services.drills.moments import Narrator, Timeline, open_timeline
 from services.drills.ratings import latest
 from services.drills.record import DrillRow, read_drill, sql
 from services.drills.report import (
@@ -33,7 +33,6 @@ from services.drills.report import (
     DepartmentRow,
     InjectRow,
     Listed,
-    Moment,
     Numbers,
     ObjectiveRow,
     ObstacleRow,
@@ -115,6 +114,11 @@ class Record:
         """The drill itself."""
         return self.timeline.drill
 
+    @property
+    def narrator(self) -> Narrator:
+        """What gives its entries words."""
+        return Narrator(self.titles, self.timeline.corrections)
+
 
 async def read_record(connection: Connection, drill: DrillRow) -> Record:
     """Read everything but entries that only a list would show."""
@@ -194,8 +198,9 @@ async def report_on(record: Record) -> Report:
     improvements = await timeline.connection.fetch(sql("read_improvements"), record.drill.id)
     # A drill may have a hundred thousand orders: the process that reads them goes on serving meanwhile.
     numbers = await asyncio.to_thread(reckon, record)
-    deciding = [timeline.moment(row, record.titles) for row in record.deciding]
-    evaluator = await asyncio.to_thread(Evaluator, numbers, deciding, ratings)
+    narrator = record.narrator
+    deciding = [narrator.moment(row) for row in record.deciding]
+    evaluator = await asyncio.to_thread(Evaluator, numbers, deciding, ratings, narrator)
     proofs = await timeline.about(evaluator.wanted(), PROVING)
     first = await timeline.page(LISTED)
     escalations = await timeline.page(LISTED, entries=ESCALATIONS) if record.escalations else []
@@ -204,10 +209,7 @@ async def report_on(record: Record) -> Report:
     bars = await _bars(record, places, set(never))
 
     def finish() -> Report:
-        def told(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
-            return [timeline.moment(row, record.titles) for row in rows]
-
-        evaluation = evaluator.evaluate(told(proofs))
+        evaluation = evaluator.evaluate(proofs)
         pointed = {moment.id for moment in evaluation.moments()} - {row["entry_id"] for row in first}
         more = [row for row in (*proofs, *record.deciding) if row["entry_id"] in pointed]
         listed = {row["entry_id"]: row for row in (*first, *more)}
@@ -227,9 +229,9 @@ async def report_on(record: Record) -> Report:
             never=Listed(tuple(bars[place] for place in never[:LISTED]), len(never)),
             obstacles=tuple(_obstacle(row, record.titles) for row in record.obstacles),
             injects=_injects(record),
-            timeline=Listed(in_order(listed.values(), told(listed.values())), record.entries),
-            escalations=Listed(tuple(told(escalations)), record.escalations),
-            corrected=in_order(record.corrected, told(record.corrected)),
+            timeline=Listed(narrator.in_order(listed.values()), record.entries),
+            escalations=Listed(narrator.in_order(escalations), record.escalations),
+            corrected=narrator.in_order(record.corrected),
             improvements=tuple(from_rows([dict(row) for row in improvements])),
             ratings=ratings,
         )
