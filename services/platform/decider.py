@@ -211,10 +211,14 @@ class Decider:
         return self._source
 
 
-def _answered(batch: Sequence[Incoming]) -> list[UUID] | None:
+def _answered(batch: Sequence[Incoming]) -> dict[UUID, set[UUID]] | None:
     """Name the assignments that a batch of nothing but answers is about: ten of ten thousand are read for ten."""
-    said = [item.event.acknowledgement for item in batch if isinstance(item.event, Answered)]
-    return [each.assignment_id for each in said] if len(said) == len(batch) else None
+    answered: dict[UUID, set[UUID]] = {}
+    for item in batch:
+        if not isinstance(item.event, Answered):
+            return None
+        answered.setdefault(item.incident_id, set()).add(item.event.acknowledgement.assignment_id)
+    return answered
 
 
 def _digests(incidents: Iterable[Incident]) -> set[str]:
@@ -313,7 +317,7 @@ class _Work:
         if others:
             # What joined another response is told there too: its chain must stand still for that.
             await connection.execute(query("lock_incidents"), list(others))
-            self._heads |= (await load_with_heads(connection, others, ()))[1]
+            self._heads |= (await load_with_heads(connection, others, {}))[1]
         entries = seal(self._timeline, self._heads, self._decider.salt)
         topic = topic_name(TIMELINES, namespace)
         for entry in entries:

@@ -57,12 +57,13 @@ async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incide
 
 
 async def load_with_heads(
-    connection: Connection, ids: Iterable[UUID], answered: Collection[UUID] | None = None
+    connection: Connection, ids: Iterable[UUID], answered: Mapping[UUID, Collection[UUID]] | None = None
 ) -> tuple[dict[UUID, Incident], dict[UUID, Head]]:
     """Read the known ones of these incidents, and the heads of their chains.
 
-    With ``answered``, ids of assignments, nothing but answers about these is to be decided: an incident that isn't
-    closing is given with the assignments of their tasks only. See `add_reach`.
+    With ``answered``, assignments by incident, nothing but answers about these is to be decided: an incident that isn't
+    closing is given with the assignments of their tasks only, see `add_reach`; whole, though, when one of them isn't
+    there yet, since what is decided first may issue it (a record is caught up with from answers given long ago).
     """
     wanted = list(ids)
     rows = await connection.fetch(
@@ -83,7 +84,14 @@ async def load_with_heads(
         given = await connection.fetch(_ALL, known)
     else:
         closing = [row["id"] for row in rows if row["phase"] == Phase.CLOSING]
-        given = await connection.fetch(_OF_ANSWERED_TASKS, known, closing, list(answered))
+        asked = [id_ for some in answered.values() for id_ in some]
+        given = await connection.fetch(_OF_ANSWERED_TASKS, known, closing, asked)
+        there = {(row["incident_id"], row["id"]) for row in given}
+        whole = {of for of, some in answered.items() if any((of, id_) not in there for id_ in some)}
+        whole &= assignments.keys()
+        if whole:
+            given = [row for row in given if row["incident_id"] not in whole]
+            given += await connection.fetch(_ALL, list(whole))
     for row in given:
         assignments[row["incident_id"]][row["id"]] = _assignment(row)
     for row in await _of(connection, "obstacles", "reported_at", known):
