@@ -103,7 +103,6 @@ async def start_floor(stage: Stage, contender: Contender, work: str, mould_: dic
         "work": work,
         "database": contender.database,
         "kafka": stage.kafka,
-        "idempotent": not stage.embedded,
         "topics": sources,
         "group": group or f"{FLOOR}.{work}",
         "template": str(file),

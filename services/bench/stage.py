@@ -346,7 +346,6 @@ async def stage(folder: Path, *, apache: bool, tell: Callable[[str], None]) -> A
         producer = AIOKafkaProducer(
             bootstrap_servers=kafka,
             acks="all",
-            enable_idempotence=apache,
             max_batch_size=64 * 1024,
             max_request_size=FETCH_BYTES,
         )
