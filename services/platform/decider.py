@@ -28,7 +28,7 @@ from services.platform.chain import Head, Salt, new_salt, seal
 from services.platform.clock import Clock
 from services.platform.kafka import Origin
 from services.platform.metrics import DECIDE_SECONDS, EVENTS, LATENESS_SECONDS
-from services.platform.outbox import LEASE, Draft, Outgoing, envelope_of
+from services.platform.outbox import LEASE, LEASE_EACH, Draft, Outgoing, envelope_of
 from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
@@ -365,7 +365,7 @@ class _Work:
             rows(openings),
             [key for key, _ in self._released],
             [incident_id for _, incident_id in self._released],
-            LEASE,
+            max(LEASE, LEASE_EACH * len(self._drafts)),
             list(self.settled.incidents),
         )
         drafts = {draft.envelope.id: draft for draft in self._drafts}

@@ -30,6 +30,8 @@ LEASE = timedelta(seconds=5)
 
 So long an order waits whose worker died between its commit and the broker; a repeat does no harm.
 """
+LEASE_EACH = timedelta(milliseconds=1)
+"""How long it may take for each message where that is more: the orders of one incident may be ten thousand."""
 SWEEP_EVERY = 0.5
 """Seconds between sweeps."""
 SWEEP_AT_MOST = 1_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -25,7 +26,11 @@ async def sleeper(folder: Path, name: str) -> ChildProcess:
 
 
 def kept_log(said: str) -> str:
-    return Path(said.rpartition(": ")[2]).read_text()
+    """Give the log that an error names, and remove it with the others beside it."""
+    file = Path(said.rpartition(": ")[2])
+    text = file.read_text()
+    shutil.rmtree(file.parent)
+    return text
 
 
 async def test_a_dead_process_ends_the_run_and_the_other_processes(tmp_path: Path) -> None:
@@ -49,8 +54,9 @@ async def test_what_fails_because_of_a_dead_process_is_told_as_its_death(tmp_pat
         os.kill(dead.pid or 0, signal.SIGKILL)
         raise ConnectionError("nobody there")
 
-    with pytest.raises(EndedError, match="the dead has ended"):
+    with pytest.raises(EndedError, match="the dead has ended") as told:
         await watched(work(), [dead])
+    kept_log(str(told.value))
 
 
 async def test_a_process_that_the_run_stops_itself_is_not_missed(tmp_path: Path) -> None:

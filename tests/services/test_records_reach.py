@@ -1,7 +1,9 @@
 """What is read for an answer: the orders that it may lead to look at, and no others."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from uuid_utils.compat import uuid7
 
 from schemas.envelope import ACKNOWLEDGEMENT
@@ -10,8 +12,10 @@ from services.domain.decision import Answered
 from services.domain.filling import reach
 from services.domain.incident import Assignment, Incident
 from services.domain.playbook import Playbook
+from services.platform import decider as deciding
 from services.platform.clock import SystemClock
 from services.platform.decider import Decider, Incoming
+from services.platform.outbox import LEASE
 from services.platform.postgres import Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.records import add_reach, load, load_with_heads
@@ -87,6 +91,19 @@ async def test_an_incident_that_is_closing_is_read_whole(pool: Pool) -> None:
     assert len(whole.assignments) > 1
     found = await read_for(pool, playbook, said.incident_id, next(iter(whole.assignments)))
     assert found == whole
+
+
+async def test_thousands_of_messages_are_given_longer_to_get_out(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a sweeper would send them all again while the first still sends them."""
+    await publish_shipped(pool)
+    few, many = report(), report()
+    await decide(pool, [few])
+    monkeypatch.setattr(deciding, "LEASE_EACH", timedelta(seconds=10))
+    await decide(pool, [many])
+    held = "SELECT max(extract(epoch FROM lease_until - now()))::float8 FROM outbox WHERE incident_id = $1"
+    assert await pool.fetchval(held, few.incident_id) <= LEASE.total_seconds()
+    messages = await pool.fetchval("SELECT count(*) FROM outbox WHERE incident_id = $1", many.incident_id)
+    assert 10 * (messages - 1) < await pool.fetchval(held, many.incident_id) <= 10 * messages
 
 
 async def test_what_is_in_force_is_read_again_only_when_it_has_changed(pool: Pool) -> None:
