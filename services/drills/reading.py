@@ -252,10 +252,8 @@ async def _bars(record: Record, places: Iterable[int], never: set[int]) -> dict[
 
 
 def _alarms(reports: Rows, injects: Rows, opening: Sequence[str]) -> Iterable[dict[str, Any]]:
-    for told in reports:
-        for row in injects:
-            if row["incident_id"] == told["incident_id"] and row["inject"] in opening:
-                yield {**told, "published_at": row["first_order_at"]}
+    opened = {row["incident_id"]: row["first_order_at"] for row in injects if row["inject"] in opening}
+    return ({**told, "published_at": opened[told["incident_id"]]} for told in reports if told["incident_id"] in opened)
 
 
 def judge(rule: ObjectiveRule, observed: Observations) -> ObjectiveRow:
