@@ -6,10 +6,9 @@ Source: CloudEvents 1.0.2, section 3.1 (attributes) and its Kafka protocol bindi
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -54,8 +53,7 @@ class ContractError(ValueError):
     """A message that can't be read as what it says it is; the text says which part and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who says what kind of thing, about which incident, when, and in which world.
 
     ``id`` is the event's UUIDv7: the one key by which a repeat is known. ``subject`` is the incident's id.

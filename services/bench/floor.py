@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from services.bench.templates import Message, Rows, Template
 from services.platform.kafka import FETCH_BYTES
 
-BATCH = 200
+BATCH = 1_000
 """Records taken at once at most; Muster's own default."""
 
 

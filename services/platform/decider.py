@@ -4,9 +4,11 @@ This is the one way in for dispatch, tracking and escalation. Whatever is decide
 together with its inbox rows and its messages, or not at all.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.acknowledgement import Acknowledgement
@@ -37,8 +39,7 @@ from services.platform.records import Changes, add_reach, entry_row, load_with_h
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """An event with its type's name and where it came from.
 
     ``again_at`` is when it was decided before, in a record that was lost since; that moment counts then.
@@ -115,8 +116,11 @@ class Decider:
                     work.take(incoming, repeated=incoming.event.id in seen)
                     seen.add(incoming.event.id)
                 settled = await work.save(connection)
-        for incoming, decision in zip(batch, settled.decisions, strict=True):
-            EVENTS.labels(self._namespace.value, incoming.type, decision.outcome.value).inc()
+        decided = Counter(
+            (incoming.type, decision.outcome) for incoming, decision in zip(batch, settled.decisions, strict=True)
+        )
+        for (kind, outcome), count in decided.items():
+            EVENTS.labels(self._namespace.value, kind, outcome.value).inc(count)
         return settled
 
     async def pass_time(self, at_most: int, *, only: UUID | None = None, again_at: datetime | None = None) -> Settled:
@@ -148,7 +152,7 @@ class Decider:
         if at is incoming.origin.broker_at:
             return incoming
         event = replace(incoming.event, broker_at=at)
-        return replace(incoming, event=event, origin=replace(incoming.origin, broker_at=at))
+        return incoming._replace(event=event, origin=incoming.origin._replace(broker_at=at))
 
     async def _resolve(self, connection: Connection, batch: Sequence[Incoming]) -> list[Incoming]:
         reports = [item.event.report for item in batch if isinstance(item.event, Reported) and item.event.report.alert]
@@ -160,7 +164,7 @@ class Decider:
             if isinstance(item.event, Reported) and item.event.report.alert:
                 told = item.event.report
                 report = told.model_copy(update={"incident_id": belongs[id(told)]})
-                item = replace(item, event=replace(item.event, report=report))
+                item = item._replace(event=replace(item.event, report=report))
             resolved.append(item)
         return resolved
 
@@ -249,7 +253,7 @@ class _Work:
         self._openings = openings
         self._opened: dict[str, Opening] = {}
         self._released: list[tuple[str, UUID]] = []
-        self._inbox: list[dict[str, object]] = []
+        self._inbox: list[tuple[object, ...]] = []
         self._timeline: list[TimelineEntry] = []
         self._drafts: list[Draft] = []
         self.settled = Settled()
@@ -261,21 +265,15 @@ class _Work:
             return
         now = incoming.again_at or self._decider.clock.now()
         decision = self.apply(incoming.incident_id, incoming.event, now)
+        told, origin = _message_of(incoming.event), incoming.origin
+        # As ``new_input`` has them.
         self._inbox.append(
-            {
-                "event_id": incoming.event.id,
-                "incident_id": incoming.incident_id,
-                "status": _message_of(incoming.event).status,
-                "type": incoming.type,
-                "outcome": decision.outcome,
-                "reason": decision.reason,
-                "topic": incoming.origin.topic,
-                "partition": incoming.origin.partition,
-                "position": incoming.origin.offset,
-                "broker_at": incoming.origin.broker_at,
-                "decided_at": now,
-                "input": write_value(_message_of(incoming.event)).decode(),
-            }
+            (
+                *(incoming.event.id, incoming.incident_id, told.status, incoming.type),
+                *(decision.outcome, decision.reason),
+                *(origin.topic, origin.partition, origin.offset, origin.broker_at),
+                *(now, write_value(told).decode()),
+            )
         )
 
     def apply(self, incident_id: UUID, event: Event, now: datetime) -> Decision:

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from time import time
-from typing import Any
+from time import monotonic, time
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -33,6 +33,13 @@ POLL_WITHIN = 60.0
 """Seconds within which every consumer must have polled for its process to count as alive."""
 REWIND_FOR = 60.0
 """Seconds after a loss of the broker's data in which new shares are read from their beginning."""
+BATCH = 200
+"""Records of a subscription's first batch."""
+SHORT, LONG = 0.5, 2.0
+"""Seconds: a batch that took less is followed by a larger one, one that took more by a smaller one.
+
+So what is asked for grows while much waits, and a slow database doesn't keep a process from polling.
+"""
 LANES = 2
 """Parts of a batch that are handled beside each other: one is decided while the database writes down the other."""
 SHARES = 16
@@ -48,8 +55,7 @@ _log = get_logger(__name__)
 guard_reading()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a record came from; ``broker_at`` is when the broker took it."""
 
     topic: str
@@ -62,8 +68,7 @@ RawHeaders = tuple[tuple[str, bytes | None], ...]
 """Headers as they came: bytes of a name that aren't UTF-8 are escaped as half surrogates; a value may be absent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A record's bytes as they came."""
 
     key: bytes | None
@@ -71,8 +76,7 @@ class Raw:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A record that could be read."""
 
     origin: Origin
@@ -81,8 +85,7 @@ class Received:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A record that could not be read, and why."""
 
     origin: Origin
@@ -215,7 +218,8 @@ class Consumer:
     ) -> None:
         self._subscriber = subscriber
         self._leaves = leaves
-        self._batch = batch
+        self._most = batch
+        self._batch = min(BATCH, batch)
         self._listener = listener
         listener.consumer_of = subscriber
         self._handle = handle
@@ -252,8 +256,9 @@ class Consumer:
         return list(raw) if isinstance(raw, tuple) else [raw]
 
     async def _take(self, records: "list[ConsumerRecord[Any, Any]]") -> None:
-        consumer = self._subscriber.consumer
+        consumer, begun = self._subscriber.consumer, monotonic()
         await asyncio.gather(*(self._handle_for_sure(lane) for lane in _lanes(records)))
+        self._fit(len(records), monotonic() - begun)
         done: dict[TopicPartition, int] = {}
         for record in records:
             done[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -262,6 +267,13 @@ class Consumer:
         except KafkaError as error:
             # Not ours any more, or not reachable: the records come again to whoever reads on, and the inbox knows them.
             _log.info("offsets not committed", error=repr(error), topics=sorted({r.topic for r in records}))
+
+    def _fit(self, count: int, took: float) -> None:
+        """Ask for as much next time as can be done within a moment."""
+        if took > LONG:
+            self._batch = max(self._batch // 2, 1)
+        elif took < SHORT and count >= self._batch:
+            self._batch = min(self._batch * 2, self._most)
 
     async def _handle_for_sure(self, lane: "Sequence[ConsumerRecord[Any, Any]]") -> None:
         """Have the records handled; one that raises gets them again, or the next batch's commit would pass them by."""
@@ -338,7 +350,7 @@ def consume(
     group: str,
     topics: Sequence[str] = (),
     pattern: str | None = None,
-    batch: int = 200,
+    batch: int = BATCH,
     pace: "Pace | None" = None,
 ) -> Consumer:
     """Subscribe a handler to topics, or to every topic that a pattern finds, as a member of a group.

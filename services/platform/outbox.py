@@ -9,8 +9,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -42,8 +42,7 @@ _TURNS = 50
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message on its way out; ``seq`` is its row in the outbox."""
 
     seq: int
@@ -169,8 +168,7 @@ def read_row(row: asyncpg.Record) -> Outgoing:
     return Outgoing(row["seq"], row["topic"], row["incident_id"], envelope, row["value"].encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A message before it has its row. ``assignment_id`` is set for orders."""
 
     topic: str

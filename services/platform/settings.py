@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     playbooks: Path = Path("playbooks")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    batch: int = Field(default=200, ge=1, le=5_000)
+    batch: int = Field(default=1_000, ge=1, le=5_000)
     clock_start: datetime | None = None
     clock_speed: float = Field(default=1.0, gt=0, le=10_000)
 

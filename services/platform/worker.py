@@ -1,5 +1,6 @@
 """What a service does with a batch of records: admit or set aside, decide on record, publish."""
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -19,6 +20,8 @@ from services.platform.problem import one_line
 Admit = Callable[[Received], Reported | Commanded | Answered | str]
 """Turns a readable record into an event, or says in one sentence why it is not admitted."""
 
+_EVERYDAY = frozenset({Outcome.APPLIED, Outcome.REPEATED})
+"""What is one of thousands and on the timeline anyway: told by its number, unless the level is ``debug``."""
 WAIT_AT_MOST = 5.0
 """Seconds, the longest pause between two tries of a transient failure."""
 
@@ -98,8 +101,7 @@ class Worker:
                 return letters
             _log.exception("message can't be decided", incident_id=str(batch[0].incident_id))
             return [letter_of(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
-        for incoming, decision in zip(batch, settled.decisions, strict=True):
-            _tell(incoming, decision)
+        _tell(batch, settled.decisions)
         if self._outbox is not None:
             await self._outbox.publish_soon(settled.messages, settled.incidents)
         return [
@@ -114,14 +116,23 @@ def letter_of(record: Record, reason: str) -> DeadLetter:
     return DeadLetter(record.origin, one_line(reason), record.raw.key, record.raw.headers, record.raw.value)
 
 
-def _tell(incoming: Incoming, decision: Decision) -> None:
-    _log.info(
-        "decided",
-        incident_id=str(incoming.incident_id),
-        event_id=str(incoming.event.id),
-        type=incoming.type,
-        outcome=decision.outcome.value,
-        reason=decision.reason,
-        status=decision.incident.status.value if decision.incident else None,
-        assignments=[str(order.message.assignment_id) for order in decision.orders],
-    )
+def _tell(batch: Sequence[Incoming], decisions: Sequence[Decision]) -> None:
+    everyday = 0
+    told_too = _log.is_enabled_for(logging.DEBUG)
+    for incoming, decision in zip(batch, decisions, strict=True):
+        everyday += (is_everyday := decision.outcome in _EVERYDAY)
+        if is_everyday and not told_too:
+            continue
+        _log.log(
+            logging.DEBUG if is_everyday else logging.INFO,
+            "decided",
+            incident_id=str(incoming.incident_id),
+            event_id=str(incoming.event.id),
+            type=incoming.type,
+            outcome=decision.outcome.value,
+            reason=decision.reason,
+            status=decision.incident.status.value if decision.incident else None,
+            assignments=[str(order.message.assignment_id) for order in decision.orders],
+        )
+    if everyday:
+        _log.info("decided as usual", events=everyday)
