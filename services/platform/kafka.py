@@ -235,8 +235,8 @@ class Consumer:
         fetched = consumer._fetcher._records  # noqa: SLF001 - it has no other way to be told whose turn it is
         records: list[ConsumerRecord[Any, Any]] = []
         wait = LOOK_MS
-        for _ in range(SHARES):
-            share = -(-(self._batch - len(records)) // min(max(len(fetched), 1), SHARES))
+        for turn in range(SHARES):
+            share = -(-(self._batch - len(records)) // max(1, min(len(fetched), SHARES - turn)))
             found = await consumer.getmany(timeout_ms=wait, max_records=share)
             for partition in found:
                 if partition in fetched:
