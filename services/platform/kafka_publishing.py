@@ -11,12 +11,19 @@ from services.platform.kafka_partition import Partitioner
 
 Outbound = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 """A record to publish: topic, key, value, headers."""
+REFRESH_MS = 300_000
+"""How often the producer asks where all its topics are, unasked: Kafka's own default. What moves, errors tell at once.
+
+Consumers ask every ten seconds, for new topics that match their pattern. To read the answer for 10,000 topics keeps a
+process from all else for a third of a second.
+"""
 _choose = Partitioner()
 
 
 async def learn_topics(broker: KafkaBroker, names: Iterable[str]) -> None:
     """Ask where all these topics are at once; or else the first message to each would ask for all that are known."""
     client = _client(broker).client
+    client._metadata_max_age_ms = REFRESH_MS  # noqa: SLF001 - FastStream gives producer and consumers the same
     asked = [client.add_topic(name) for name in names if client.cluster.partitions_for_topic(name) is None]
     if asked:
         await asked[-1]

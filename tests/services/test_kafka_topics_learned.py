@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 
 from services.platform.kafka import make_broker
-from services.platform.kafka_publishing import publish_all
+from services.platform.kafka_publishing import REFRESH_MS, _client, learn_topics, publish_all
 
 TOPICS = [f"muster.actual.assignments.department-{number}" for number in range(50)]
 
@@ -36,3 +36,13 @@ async def test_new_topics_are_asked_for_together_and_not_one_after_the_other(bro
         await client.stop()
     assert errors == [None] * len(TOPICS)
     assert len(asked) <= 2
+
+
+async def test_a_producer_does_not_ask_for_all_its_topics_every_ten_seconds(broker: str) -> None:
+    client = make_broker(broker, client_id="test")
+    await client.connect()
+    try:
+        await learn_topics(client, TOPICS[:0])
+        assert _client(client).client._metadata_max_age_ms == REFRESH_MS
+    finally:
+        await client.stop()
