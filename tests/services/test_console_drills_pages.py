@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ from services.console.site import add_console
 from services.drills.http import add_drills
 from services.platform.postgres import Pool
 from tests.services.console_world import Door, HandWorld, api, client_for, person
-from tests.services.drill_history import DRILL, HOSTILE, document, write_drill
+from tests.services.drill_history import DRILL, HOSTILE, INCIDENT, at, document, write_drill
 from tests.services.support import PLAYBOOKS, publish_shipped
 from tests.services.test_console_drills import Stage, controlled, under_way
 
@@ -149,6 +150,30 @@ async def test_corrections_are_made_at_the_entry_and_stay_visible(pool: Pool, ap
         told = {"entry_id": entry, "note": "Seen from the bridge", "reason": "two witnesses"}
         assert (await client.post(f"/v1/drills/{DRILL}/corrections", json=told)).status_code == 201
         assert "Seen from the bridge (two witnesses)" in said((await client.get(f"{URL}/timeline")).text)
+
+
+async def test_a_long_timeline_is_turned_by_the_page(pool: Pool, app: FastAPI) -> None:
+    await write_drill(pool)
+    await pool.execute(
+        "INSERT INTO timeline (entry_id, incident_id, status, entry, attention, detail, occurred_at, recorded_at)"
+        " SELECT gen_random_uuid(), $1, 'Exercise', 'progress_noted', false, '{}', $2, $2"
+        " FROM generate_series(1, 600)",
+        INCIDENT,
+        at(3),
+    )
+    count = await pool.fetchval("SELECT count(*) FROM timeline WHERE recorded_at <= $1", at(10))
+    async with reader(app, "Auditor Qi") as client:
+        first = (await client.get(f"{URL}/timeline")).text
+        (following,) = re.findall(r'rel="next" href="([^"]+)"', first)
+        second = (await client.get(f"{URL}/timeline{unescape(following)}")).text
+        assert 'rel="next"' not in second
+        assert "From the beginning" in second
+        over = (await client.get(URL)).text
+        cut = (await client.get(f"/v1/drills/{DRILL}/report.html")).text
+    ids = re.findall(r'<tr id="e-([0-9a-f-]+)"', first + second)
+    assert (len(ids), len(set(ids))) == (count, count)
+    assert f"({count})" in over
+    assert f"Entries 1-500 of {count}" in cut
 
 
 async def test_two_drills_are_compared_in_words_numbers_and_pictures(pool: Pool, app: FastAPI) -> None:
