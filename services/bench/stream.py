@@ -35,6 +35,8 @@ async def run(stage: Stage, plan: Plan) -> list[Row]:
     )
     await access.close()
     await _ready(port)
+    async with _followed(port, token, 1) as arrivals:
+        await _tell(stage, muster, 1, arrivals)  # dispatch has joined its group
     took: dict[int, list[float]] = {1: [], plan.readers: []}
     for _ in range(TURNS):
         for readers, values in took.items():

@@ -33,7 +33,6 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "min_wal_size": "64MB",
-    "max_wal_size": "256MB",
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",
