@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.cli.doorway import operator
+from services.cli.operator import operator
 from services.cli.servers import settings
 from services.platform.access.access import Access
 from services.platform.access.administration import Administration

@@ -9,11 +9,10 @@ import typer
 
 from schemas.envelope import ACKNOWLEDGEMENT, COMMAND, INCIDENT
 from schemas.vocabulary import Namespace
-from services.cli.doorway import operator
+from services.cli.operator import note
 from services.cli.output import JsonFlag, aside, console, print_json, run
 from services.cli.servers import settings
 from services.dispatch.service import admit_command, admit_report
-from services.platform.access.audit import Audit
 from services.platform.backup import take_backup
 from services.platform.catch_up import CaughtUp
 from services.platform.catch_up import catch_up as catch_up_record
@@ -164,12 +163,6 @@ def _tell(caught: dict[Namespace, CaughtUp]) -> None:
             f"{namespace}: {done.read:,} records read; {done.decided:,} decided again,"
             f" and {done.passed:,} times something had fallen due."
         )
-
-
-async def note(pool: Pool, action: str, target: str | None, **detail: object) -> None:
-    """Put on the audit what was done at the command line."""
-    now = SystemClock().now()
-    await Audit(pool).note(now, action, by=operator(), target=target, detail={**detail, "how": "command line"})
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from services.platform.dead_letters import list_letters, replay_letter, resolve_
 from services.platform.kafka import make_broker
 from services.platform.postgres import connect
 
-app = typer.Typer(help="Messages that could not be taken.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 Ids = Annotated[list[UUID], typer.Argument(help="Ids of dead letters.")]
 NamespaceOption = Annotated[Namespace, typer.Option(help="The world they were sent in.")]

@@ -31,7 +31,7 @@ from services.playbooks.directory import load_directory
 from services.playbooks.problem import PlaybookError
 from services.playbooks.stored import directory_from, plan_from
 
-app = typer.Typer(help="Departments: who they are, and their own side of Muster.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 JOURNALS = DATA / "departments"
 AGENT = "automatic agent"

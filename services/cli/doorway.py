@@ -1,11 +1,7 @@
 """Access as a process is given it: opened, with somebody who may sign in, and a word about that on stderr."""
 
-import getpass
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from services.cli.output import aside
 from services.platform.access.access import Access
@@ -18,9 +14,6 @@ from services.platform.access.opening import (
     is_demo,
     open_access,
 )
-
-TlsCert = Annotated[Path | None, typer.Option(help="Speak TLS with this certificate (PEM); MUSTER_TLS_CERT.")]
-TlsKey = Annotated[Path | None, typer.Option(help="The certificate's private key (PEM); MUSTER_TLS_KEY.")]
 
 
 async def open_door(
@@ -57,8 +50,3 @@ async def open_door(
             markup=False,
         )
     return access
-
-
-def operator() -> str:
-    """Name the person at this machine, as goes on record."""
-    return getpass.getuser()

@@ -36,7 +36,7 @@ from services.platform.postgres import connect
 from services.platform.settings import Settings
 from services.playbooks.problem import PlaybookError
 
-app = typer.Typer(help="Exercise the plans, and read the reports back.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 NOT_YET = timedelta(days=1)
 STOPPED = 130

@@ -14,7 +14,7 @@ from services.cli.output import JsonFlag, console, fail, print_json, print_table
 from services.cli.reports import read_bytes
 from services.cli.servers import credentials, http_url
 
-app = typer.Typer(help="Report, look at, and steer incidents.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="Where intake listens; by default the running one.")]
 Reason = Annotated[str, typer.Option(help="Why; kept on the record.")]

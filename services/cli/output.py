@@ -15,7 +15,7 @@ from rich.table import Table
 
 from services.platform.embedded.errors import EmbeddedError
 from services.platform.errors import MusterError
-from services.platform.problem import one_line
+from services.platform.one_line import one_line
 
 _WIDE = 180
 """Columns of a table that goes into a file or a pipe."""

@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from services.cli.output import fail
-from services.platform.embedded.apache import ApacheKafka
 from services.platform.embedded.broker import EmbeddedBroker
 from services.platform.embedded.postgres import EmbeddedPostgres
 from services.platform.migrations import migrate
@@ -29,6 +28,8 @@ async def start_servers(
     elif database is not None:
         values["database"] = database
     if kafka == "apache":
+        from services.platform.embedded.apache import ApacheKafka  # and its cryptography, for those who want it
+
         cluster = ApacheKafka(data_dir / "kafka", brokers=1)
         values["kafka"] = await cluster.start()
         stack.push_async_callback(cluster.stop)

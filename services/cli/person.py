@@ -5,13 +5,13 @@ from uuid import UUID
 
 import typer
 
-from services.cli.backup import note
+from services.cli.operator import note
 from services.cli.output import JsonFlag, console, print_json, print_table, run
 from services.cli.servers import settings
 from services.platform.personal import erase_personal, find_personal
 from services.platform.postgres import connect
 
-app = typer.Typer(help="What is on record about people.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 Incident = Annotated[UUID | None, typer.Option(help="All personal data of one incident.")]
 Says = Annotated[str | None, typer.Option(help="What holds this name, phone number or other text, in any case.")]

@@ -31,7 +31,7 @@ from services.playbooks.problem import Gravity, PlaybookError, Problem
 from services.playbooks.stored import read_wordings
 from services.playbooks.yaml_source import read_text
 
-app = typer.Typer(help="Check, publish, explain, simulate and compare emergency plans.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 app.command()(simulate)
 
 Folder = Annotated[Path, typer.Option("--playbooks", help="The folder with plans/ and departments.yaml.")]

@@ -1,22 +1,18 @@
 """The composition root of the services that work off topics: which of them a process runs."""
 
-from collections.abc import Awaitable, Callable
+from importlib import import_module
 
-from services.dispatch import service as dispatch
-from services.drills import outside
-from services.escalation import service as escalation
-from services.platform.http import health_app, serve
 from services.platform.runtime import Runtime
 from services.platform.settings import Settings
 from services.playbooks.stored import directory_from, plan_from
-from services.tracking import service as tracking
 
-ATTACH: dict[str, Callable[[Runtime], None]] = {
-    "dispatch": dispatch.attach,
-    "tracking": tracking.attach,
-    "escalation": escalation.attach,
-    "outbound": outside.attach,
+ATTACH = {
+    "dispatch": "services.dispatch.service",
+    "tracking": "services.tracking.service",
+    "escalation": "services.escalation.service",
+    "outbound": "services.drills.outside",
 }
+"""By name: the module whose ``attach`` lets a `Runtime` be that service; only those asked for are imported."""
 SERVICES = ("intake", "console", *ATTACH)
 
 
@@ -30,10 +26,5 @@ async def make_runtime(
     runtime = await Runtime.open(configured, name, plan_from, directory_from, alone=alone)
     for service in services:
         if service in ATTACH:
-            ATTACH[service](runtime)
+            import_module(ATTACH[service]).attach(runtime)
     return runtime
-
-
-def serving_health(runtime: Runtime, host: str, port: int) -> Callable[[], Awaitable[None]]:
-    """Give the background work that serves a process's health and metrics."""
-    return lambda: serve(health_app(runtime.is_alive, runtime.readiness), host, port)

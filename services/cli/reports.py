@@ -11,7 +11,7 @@ from schemas.incident import IncidentReport
 from services.cli.output import fail
 from services.intake.cap import parse_cap
 from services.intake.cap_error import CapError
-from services.platform.body import MalformedError, read_object
+from services.platform.strict_json import MalformedError, read_object
 
 CAP_SUFFIXES = frozenset({".cap", ".xml"})
 MAX_BYTES = 1_000_000

@@ -6,14 +6,13 @@ from uuid import UUID
 import typer
 
 from schemas.vocabulary import Status
-from services.cli.backup import note
-from services.cli.doorway import operator
+from services.cli.operator import note, operator
 from services.cli.output import JsonFlag, console, fail, print_json, print_table, run
 from services.cli.servers import settings
 from services.platform import retention
 from services.platform.postgres import connect
 
-app = typer.Typer(help="How long the record is kept, and what is held.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 Incident = Annotated[UUID, typer.Argument(metavar="INCIDENT")]
 Reason = Annotated[str, typer.Option(help="Why; goes on record.")]

@@ -1,22 +1,26 @@
 """``muster serve SERVICE``: one service as a process of its own, any number of copies."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from schemas.vocabulary import Namespace
-from services.cli.doorway import TlsCert, TlsKey, open_door
 from services.cli.output import aside, fail, run
-from services.cli.processes import SERVICES, make_runtime, serving_health
+from services.cli.processes import SERVICES, make_runtime
 from services.cli.servers import settings
-from services.cli.site import make_sites, serving
 from services.drills.control import follow_pauses, pausable
 from services.platform.logs import configure_logging
 from services.platform.migrations import migrate
 from services.platform.postgres import connect
-from services.platform.runtime import run_all
+from services.platform.runtime import Runtime, run_all
 from services.platform.settings import Settings
+
+Work = Callable[[], Awaitable[None]]
+TlsCert = Annotated[Path | None, typer.Option(help="Speak TLS with this certificate (PEM); MUSTER_TLS_CERT.")]
+TlsKey = Annotated[Path | None, typer.Option(help="The certificate's private key (PEM); MUSTER_TLS_KEY.")]
 
 
 async def bring_up_to_date(configured: Settings) -> None:
@@ -26,6 +30,12 @@ async def bring_up_to_date(configured: Settings) -> None:
         await migrate(pool)
     finally:
         await pool.close()
+
+
+def _serving_health(runtime: Runtime, host: str, port: int) -> Work:
+    from services.platform import http  # for a process whose health is asked for over HTTP
+
+    return lambda: http.serve(http.health_app(runtime.is_alive, runtime.readiness), host, port)
 
 
 @run
@@ -56,13 +66,17 @@ async def serve(
     for runtime in runtimes:
         follow_pauses(runtime)
     async with AsyncExitStack() as stack:
+        extra: list[Work] = []
+        metrics_port = port if port is not None else configured.metrics_port
         if service in {"intake", "console"}:
+            from services.cli.doorway import open_door  # what serves pages is for those that serve them
+            from services.cli.site import make_sites, serving
+
             access = await open_door(configured.postgres(), tls_cert=tls_cert, tls_key=tls_key)
             stack.push_async_callback(access.close)
             sites = make_sites(runtimes, access, pages=service == "console", playbooks=configured.playbooks)
             extra = serving(sites, access, configured.http_host, port or configured.http_port)
-        else:
-            metrics_port = port if port is not None else configured.metrics_port
-            extra = [] if metrics_port is None else [serving_health(runtimes[0], configured.http_host, metrics_port)]
+        elif metrics_port is not None:
+            extra = [_serving_health(runtimes[0], configured.http_host, metrics_port)]
         await run_all(runtimes, extra=extra)
     aside.print(f"{service} has stopped.")

@@ -9,11 +9,11 @@ import typer
 from schemas.base import parse_duration
 from schemas.vocabulary import Namespace
 from services.cli.administering import administering
-from services.cli.doorway import operator
+from services.cli.operator import operator
 from services.cli.output import JsonFlag, aside, console, fail, print_json, print_table, run
 from services.platform.access.tokens import SCOPES, Token
 
-app = typer.Typer(help="What programs sign in with: MUSTER_TOKEN, or `Authorization: Bearer`.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 _PAGE = 500
 _BEYOND = timedelta(days=9_999)

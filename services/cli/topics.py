@@ -16,7 +16,7 @@ from services.platform.topics import create_topics
 from services.playbooks.directory import load_directory
 from services.playbooks.problem import PlaybookError
 
-app = typer.Typer(help="The topics on the broker, and who may do what with them.")
+app = typer.Typer()
 
 PLAYBOOKS = Path("playbooks")
 ADMIN_PROPERTIES = "admin.properties"

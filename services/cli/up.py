@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from schemas.vocabulary import Namespace
-from services.cli.doorway import TlsCert, TlsKey, open_door, operator
+from services.cli.doorway import open_door
 from services.cli.drill_scheduled import ChildDrills, watching_schedules
+from services.cli.operator import operator
 from services.cli.output import JsonFlag, aside, print_json, run
 from services.cli.own_servers import is_embedded, prepare, start_servers
 from services.cli.processes import SERVICES, make_runtime
+from services.cli.serve import TlsCert, TlsKey
 from services.cli.servers import DATA, forget, remember
 from services.cli.site import make_sites, serving
 from services.drills.control import follow_pauses, pausable

@@ -10,7 +10,7 @@ from services.cli.output import JsonFlag, console, fail, print_json, print_table
 from services.platform.access.access import Access
 from services.platform.access.people import Person
 
-app = typer.Typer(help="The people who may sign in.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 Login = Annotated[str, typer.Argument(help="What the person types to sign in.")]
 Roles = Annotated[list[Role], typer.Option("--role", help="May be given more than once.")]

@@ -28,11 +28,12 @@ from services.platform import acceptance
 from services.platform.acceptance import Acceptance, Accepted, ConflictError, InvalidError
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
-from services.platform.body import JSON, MalformedError, read_body, read_key, read_object
+from services.platform.body import JSON, read_body, read_key
 from services.platform.decider import statuses
 from services.platform.described import json_body
 from services.platform.problem import ProblemError, documented
 from services.platform.records import load
+from services.platform.strict_json import MalformedError, read_object
 
 SOURCE = "muster/console"
 _S = HTTPStatus

@@ -20,10 +20,11 @@ from services.domain.matching import Answers
 from services.domain.plan import Call, Level, Match, Plan, Task
 from services.platform.access.guard import allow
 from services.platform.access.principal import Principal
-from services.platform.body import JSON, XML, MalformedError, read_body, read_object
+from services.platform.body import JSON, XML, read_body
 from services.platform.errors import MusterError, UnpublishedError
 from services.platform.problem import ProblemError, documented
 from services.platform.report_in import ReportIn
+from services.platform.strict_json import MalformedError, read_object
 from services.playbooks.explain import Explanation
 from services.playbooks.explain import explain as explain_report
 

@@ -15,7 +15,7 @@ from starlette.types import Scope
 from schemas.vocabulary import Namespace
 from services.console.assets import STATIC, libraries
 from services.console.page import NotSignedInError, Page
-from services.platform.access.guard import Access
+from services.platform.access.asking import Access
 from services.platform.problem import ProblemError
 
 KEPT = "public, max-age=31536000, immutable"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.platform.errors import MusterError
-from services.platform.problem import one_line
+from services.platform.one_line import one_line
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 1 << 20

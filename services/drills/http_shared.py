@@ -22,10 +22,11 @@ from services.drills.record import DrillError, DrillRow, read_drill, sql
 from services.drills.starting import Launcher
 from services.platform.access.guard import allow
 from services.platform.access.principal import STAFF, Principal
-from services.platform.body import JSON, MalformedError, read_body, read_key, read_object
+from services.platform.body import JSON, read_body, read_key
 from services.platform.postgres import Pool
 from services.platform.problem import ProblemError, documented
 from services.platform.published import PublishedPlaybook
+from services.platform.strict_json import MalformedError, read_object
 
 S = HTTPStatus
 READ = documented(S.UNAUTHORIZED, S.FORBIDDEN, S.NOT_FOUND, S.UNPROCESSABLE_ENTITY)

@@ -22,8 +22,8 @@ from services.drills.bundle import GROWING, TABLES, Bundle
 from services.drills.export import OVER, read_bundle
 from services.drills.record import DrillError
 from services.platform.chain import chain_columns, new_salt, seal
+from services.platform.one_line import one_line
 from services.platform.postgres import Connection, Pool
-from services.platform.problem import one_line
 from services.platform.rights import role_name
 
 EXERCISE = "Exercise"

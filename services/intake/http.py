@@ -32,15 +32,18 @@ from services.intake.openapi import cap_body, command_body, describe, feed_body,
 from services.intake.view import IncidentList, IncidentView, find_status, list_incidents, show_incident
 from services.platform import acceptance
 from services.platform.acceptance import Accepted, ConflictError, InvalidError
+from services.platform.access.asking import Access
 from services.platform.access.feeds import Call, Feeds, signed
-from services.platform.access.guard import Access, allow, everyone
+from services.platform.access.guard import allow, everyone
 from services.platform.access.involvement import may_see
 from services.platform.access.principal import STAFF, Principal
 from services.platform.backlog import Backlog
-from services.platform.body import JSON, XML, MalformedError, read_body, read_key, read_object
+from services.platform.body import JSON, XML, read_body, read_key
 from services.platform.postgres import TRANSIENT
-from services.platform.problem import ProblemError, add_problems, documented
+from services.platform.problem import ProblemError, documented
+from services.platform.problem_answers import add_problems
 from services.platform.report_in import ReportIn
+from services.platform.strict_json import MalformedError, read_object
 
 DATABASE_WITHIN = 2.0
 """Seconds within which the database must answer for intake to be ready."""

@@ -9,7 +9,7 @@ from schemas.vocabulary import Namespace
 from services.platform.clock import SystemClock
 from services.platform.dead_letters import DeadLetter, set_aside
 from services.platform.kafka import Origin
-from services.platform.problem import one_line
+from services.platform.one_line import one_line
 
 _TRIES = 100
 

@@ -1,17 +1,13 @@
-"""Reads a request's body within bounds, and JSON in it without the loopholes of lenient readers."""
+"""Reads a request's body within bounds."""
 
-import codecs
-import json
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Request
-from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from services.platform.problem import MalformedError as MalformedError
-from services.platform.problem import ProblemError, one_line
+from services.platform.one_line import one_line
+from services.platform.problem import ProblemError
 
 MAX_BYTES = 1_000_000
 """Largest body, in bytes; what is larger could not be published in one message either."""
@@ -76,34 +72,3 @@ def read_key(request: Request) -> str | None:
             kind="invalid-request",
         )
     return key
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """Read a JSON object strictly: UTF-8, no NaN or infinity, no lone surrogate, bounded nesting, no name twice.
-
-    Raises `MalformedError` in one line.
-    """
-    body = body.removeprefix(codecs.BOM_UTF8)
-    try:
-        body.decode()
-        found = from_json(body, allow_inf_nan=False)
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"body: is not UTF-8 at byte {error.start}; send JSON in UTF-8") from None
-    except ValueError as error:
-        raise MalformedError(f"body: is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise MalformedError("body: must be a JSON object, in braces")
-    # from_json lets a repeated name's last value win; what an alert says must not hang on that.
-    json.loads(body, object_pairs_hook=_once, parse_int=_nothing)
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedError(f"body: {twice!r} is given more than once; give it once")
-
-
-def _nothing(_: str) -> None:
-    return None

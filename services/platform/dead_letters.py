@@ -22,8 +22,8 @@ from services.platform.kafka import Origin, RawHeaders
 from services.platform.kafka_publishing import Outbound, publish_all
 from services.platform.logs import get_logger
 from services.platform.metrics import DEAD_LETTERS
+from services.platform.one_line import one_line
 from services.platform.postgres import Pool
-from services.platform.problem import one_line
 from services.platform.queries import query
 from services.platform.records import rows
 

@@ -22,6 +22,7 @@ from faststream.kafka.message import KafkaMessage
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
 from services.platform.kafka_batches import UnreadBatch
+from services.platform.kafka_faststream import faststream_security
 from services.platform.kafka_partition import Partitioner
 from services.platform.kafka_records import guard_reading
 from services.platform.kafka_security import Brokers, brokers_at
@@ -128,7 +129,7 @@ def make_broker(kafka: str | Brokers, *, client_id: str, stop_within: float = 12
     brokers = brokers_at(kafka)
     return KafkaBroker(
         brokers.bootstrap.split(","),
-        security=brokers.faststream(),
+        security=faststream_security(brokers),
         client_id=client_id,
         acks="all",
         max_request_size=FETCH_BYTES,

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from pydantic import SecretStr
 
 from services.platform.errors import ConfigurationError
@@ -44,13 +43,6 @@ class Mechanism(StrEnum):
     SCRAM_SHA_512 = "SCRAM-SHA-512"
     SCRAM_SHA_256 = "SCRAM-SHA-256"
     PLAIN = "PLAIN"
-
-
-_SASL = {
-    Mechanism.SCRAM_SHA_512: SASLScram512,
-    Mechanism.SCRAM_SHA_256: SASLScram256,
-    Mechanism.PLAIN: SASLPlaintext,
-}
 
 
 @dataclass(frozen=True)
@@ -124,14 +116,6 @@ class Brokers:
                 "sasl_plain_password": self.password.get_secret_value(),
             }
         return found
-
-    def faststream(self) -> BaseSecurity | None:
-        """Give the same in FastStream's words; None for brokers that ask for nothing."""
-        if self.security is Security.PLAINTEXT:
-            return None
-        if self.username is None or self.password is None:
-            return BaseSecurity(ssl_context=self.tls)
-        return _SASL[self.mechanism](self.username, self.password.get_secret_value(), ssl_context=self.tls)
 
     def advice(self) -> str:
         """Say what to look at when they can't be reached."""

@@ -13,9 +13,9 @@ from services.platform.decider import Decider, Incoming
 from services.platform.errors import UnpublishedError
 from services.platform.kafka import Received, Record, Unreadable
 from services.platform.logs import get_logger
+from services.platform.one_line import one_line
 from services.platform.outbox import Outbox
 from services.platform.postgres import TRANSIENT, Pool
-from services.platform.problem import one_line
 
 Admit = Callable[[Received], Reported | Commanded | Answered | str]
 """Turns a readable record into an event, or says in one sentence why it is not admitted."""

@@ -25,10 +25,10 @@ from services.drills.dispatch_columns import GROUPINGS, choose_columns
 from services.drills.dispatch_file import open_records
 from services.drills.dispatch_records import read_records
 from services.drills.importing import check_bundle
-from services.platform.body import MalformedError, read_object
 from services.platform.errors import MusterError
 from services.platform.outbox import envelope_of
 from services.platform.report_in import ReportIn
+from services.platform.strict_json import MalformedError, read_object
 from services.playbooks.explain import explain
 from tests.contract.golden import golden_parts
 from tests.contract.test_cap import ALERT

@@ -23,13 +23,13 @@ from services.domain.plan import ConditionError
 from services.drills.bundle import unpack
 from services.drills.importing import check_bundle
 from services.drills.record import DrillError
-from services.platform.body import read_object
 from services.platform.dead_letters import DeadLetter, read_headers, replay_letter, set_aside, show_headers
 from services.platform.errors import RefusedError
 from services.platform.kafka import Origin, Received, Unreadable, read_record
 from services.platform.kafka_records import GuardedRecords
 from services.platform.postgres import Pool
-from services.platform.problem import add_problems
+from services.platform.problem_answers import add_problems
+from services.platform.strict_json import read_object
 from services.platform.worker import letter_of
 from services.playbooks.cel_source import SourceError
 from services.playbooks.conditions import compile_condition

@@ -20,7 +20,7 @@ from services.platform.access.people import Person, new_person
 from services.platform.access.principal import Principal
 from services.platform.access.settings import AccessSettings
 from services.platform.postgres import Pool
-from services.platform.problem import add_problems
+from services.platform.problem_answers import add_problems
 
 BASE = "http://127.0.0.1:8080"
 PASSWORD = "a fine long password"  # noqa: S105 - nobody's

@@ -19,7 +19,8 @@ from services.platform.decider import Decider, Incoming, Settled
 from services.platform.kafka import Origin
 from services.platform.outbox import Outgoing
 from services.platform.postgres import Pool
-from services.platform.problem import ProblemError, add_problems
+from services.platform.problem import ProblemError
+from services.platform.problem_answers import add_problems
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
 from services.playbooks.stored import directory_from, plan_from

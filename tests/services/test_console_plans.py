@@ -16,7 +16,8 @@ from services.console.plans_view import reckon
 from services.domain.plan import Plan
 from services.platform.access.principal import Principal
 from services.platform.postgres import Pool
-from services.platform.problem import ProblemError, add_problems
+from services.platform.problem import ProblemError
+from services.platform.problem_answers import add_problems
 from services.platform.published import publish
 from services.playbooks.plans import canonical, compile_plan, digest, parse_plan
 from tests.playbooks.sample import DIRECTORY, PLAN, TODAY, directory, line_of, rewritten

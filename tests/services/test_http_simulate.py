@@ -16,7 +16,8 @@ from services.drills.http_simulate import add_simulate
 from services.drills.simulate_worker import Job, simulated
 from services.platform.access.principal import Principal
 from services.platform.postgres import Pool
-from services.platform.problem import ProblemError, add_problems
+from services.platform.problem import ProblemError
+from services.platform.problem_answers import add_problems
 from services.platform.published import publish
 from services.playbooks.plans import canonical, digest
 from tests.playbooks.sample import directory, plan

@@ -19,6 +19,7 @@ from services.platform.embedded.errors import EmbeddedError
 from services.platform.embedded.kafka_secured import ADMINISTRATOR, Secured, read_users
 from services.platform.errors import ConfigurationError
 from services.platform.kafka import make_broker
+from services.platform.kafka_faststream import faststream_security
 from services.platform.kafka_security import Brokers, Mechanism, Security
 from services.platform.settings import Settings
 
@@ -52,7 +53,7 @@ def user(**given: Any) -> dict[str, Any]:
 def test_without_settings_it_is_a_plain_address() -> None:
     brokers = Settings(_env_file=None, kafka="a:1,b:2").brokers()
     assert brokers.options() == {"bootstrap_servers": ["a:1", "b:2"]}
-    assert brokers.faststream() is None
+    assert faststream_security(brokers) is None
     assert brokers == Brokers("a:1,b:2")
 
 
@@ -86,7 +87,7 @@ def test_the_environment_is_enough(monkeypatch: pytest.MonkeyPatch, files: Path)
 def test_each_mechanism_reaches_aiokafka_and_faststream(mechanism: str, kind: type[BaseSecurity]) -> None:
     brokers = configured(**user(mechanism=mechanism)).brokers()
     assert brokers.options()["sasl_mechanism"] == mechanism
-    found = brokers.faststream()
+    found = faststream_security(brokers)
     assert type(found) is kind
     assert found.ssl_context is brokers.tls
 
@@ -198,7 +199,7 @@ async def test_a_clients_certificate_is_shown_to_a_server_that_asks(files: Path)
     brokers = Brokers(
         f"127.0.0.1:{port}", Security.SSL, files / "ca.pem", cert=files / "cert.pem", key=files / "key.pem"
     )
-    assert isinstance(brokers.faststream(), BaseSecurity)
+    assert isinstance(faststream_security(brokers), BaseSecurity)
     async with server:
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=brokers.tls)
         writer.close()

@@ -14,7 +14,8 @@ from services.console.pages.plan_charts import Curve, curve, worths
 from services.console.pages.plan_condition_reader import title_of
 from services.console.pages.plan_words import WHY, span
 from services.console.pages.sending import send
-from services.platform.body import JSON, read_body, read_object
+from services.platform.body import JSON, read_body
+from services.platform.strict_json import read_object
 from services.playbooks.cel_source import parameter_names, tokens
 
 CONFIRM_AFTER = ("1m", "2m", "5m", "10m")

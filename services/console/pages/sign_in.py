@@ -11,7 +11,8 @@ from services.platform.access.guard import everyone
 from services.platform.access.opening import DEMO_PASSWORD, DEMO_STAFF
 from services.platform.access.passwords import SHORTEST
 from services.platform.access.paths import own_path
-from services.platform.problem import ProblemError, one_line
+from services.platform.one_line import one_line
+from services.platform.problem import ProblemError
 
 PasswordPage = Annotated[Page, Depends(PageGuard(frozenset(), pending=True))]
 

@@ -3,17 +3,16 @@
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from fastapi import Request
+from starlette.requests import Request
 
+from services.platform.access.asking import SAFE, unauthorized
 from services.platform.access.audit import Audit
 from services.platform.access.cookies import is_secure, read_cookie, write_cookie
-from services.platform.access.guard import SAFE, unauthorized
 from services.platform.access.limits import REFUSED
 from services.platform.access.lockout import Lockout
-from services.platform.access.oidc import Provider
 from services.platform.access.origin import check_forgery
 from services.platform.access.passwords import Passwords
 from services.platform.access.people import People
@@ -29,6 +28,9 @@ from services.platform.logs import get_logger
 from services.platform.postgres import TRANSIENT, Pool
 from services.platform.problem import ProblemError
 
+if TYPE_CHECKING:
+    from services.platform.access.oidc import Provider
+
 REFUSALS = 60
 REFUSALS_WITHIN = timedelta(minutes=1)
 """How many refusals of unknown callers go on the audit in how long; more of them are counted only."""
@@ -42,14 +44,14 @@ _log = get_logger(__name__)
 
 
 class Access:
-    """Implements `services.platform.access.guard.Access`. ``pool`` connects under access's own role."""
+    """Implements `services.platform.access.asking.Access`. ``pool`` connects under access's own role."""
 
     def __init__(
         self,
         pool: Pool,
         settings: AccessSettings | None = None,
         *,
-        provider: Provider | None = None,
+        provider: "Provider | None" = None,
         clock: Clock | None = None,
         passwords: Passwords | None = None,
     ) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from services.platform.access.statements import statement
+from services.platform.one_line import one_line
 from services.platform.postgres import Pool
-from services.platform.problem import one_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from http import HTTPStatus
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.platform.access.settings import LOOPBACK

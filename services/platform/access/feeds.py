@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.base import Slug
 from schemas.envelope import explain
 from schemas.vocabulary import Namespace
-from services.platform.access.guard import Access, unauthorized
+from services.platform.access.asking import Access, unauthorized
 from services.platform.access.principal import Principal
 from services.platform.body import JSON, XML, read_body
 from services.platform.clock import Clock, SystemClock

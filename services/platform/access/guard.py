@@ -2,46 +2,17 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import Depends, Request
 
 from schemas.vocabulary import Namespace, Role
+from services.platform.access.asking import SAFE, Access, unauthorized
 from services.platform.access.principal import Principal
 from services.platform.problem import ProblemError
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that change nothing (RFC 9110, 9.2.1)."""
 CHANGE_FIRST = "password-change-needed"
 """The kind of problem that a person with a one-time password is told of until it is changed."""
-
-
-class Access(Protocol):
-    """What the guard and the routes need: ``app.state.access``."""
-
-    async def identify(self, request: Request) -> Principal | None:
-        """Say who asks, by session cookie or bearer token; None for nobody.
-
-        Raises `ProblemError` for a bad token, and for an unsafe request of a session that may be forged.
-        """
-        ...
-
-    async def note(
-        self,
-        caller: Principal | None,
-        action: str,
-        target: str | None = None,
-        *,
-        outcome: str = "done",
-        request: Request | None = None,
-        **detail: Any,
-    ) -> None:
-        """Put on the audit what somebody did."""
-        ...
-
-    async def refused(self, request: Request, caller: Principal | None, problem: ProblemError) -> None:
-        """Put on the audit what somebody was kept from."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,11 +63,6 @@ class Everyone:
 
     async def __call__(self) -> None:
         """Let everyone pass."""
-
-
-def unauthorized(detail: str, kind: str) -> ProblemError:
-    """Say that who asks is not known well enough (RFC 9110, 15.5.2, wants the header)."""
-    return ProblemError(HTTPStatus.UNAUTHORIZED, detail, kind=kind, headers={"WWW-Authenticate": "Bearer"})
 
 
 def allow(*roles: Role, reporting: bool = False, pending: bool = False) -> Any:

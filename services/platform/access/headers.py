@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.platform.access.guard import SAFE
+from services.platform.access.asking import SAFE
 from services.platform.access.limits import Limits, Refuse
 from services.platform.access.rates import Rate
 from services.platform.access.settings import LOOPBACK, AccessSettings

@@ -9,14 +9,16 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.platform.access.access import Access
+from services.platform.access.asking import unauthorized
 from services.platform.access.cookies import check_way, is_secure, read_cookie, write_cookie
-from services.platform.access.guard import everyone, unauthorized
+from services.platform.access.guard import everyone
 from services.platform.access.oidc import RETURN_WITHIN, Provider, Returned
 from services.platform.access.oidc_token import OidcError
 from services.platform.access.origin import own_origin
 from services.platform.access.paths import own_path
 from services.platform.access.signing_in import SigningIn
-from services.platform.problem import ProblemError, documented, one_line
+from services.platform.one_line import one_line
+from services.platform.problem import ProblemError, documented
 
 COOKIE = "muster_oidc"
 """Ties a sign-in to the browser that began it."""

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from schemas.vocabulary import Role
 from services.platform.access.access import Access
-from services.platform.access.oidc import Provider
 from services.platform.access.passwords import one_time_password
 from services.platform.access.people import Person, new_person
 from services.platform.access.principal import STAFF
@@ -43,7 +42,11 @@ async def open_access(database: str, *, size: int = _SIZE, **given: Any) -> Acce
     """
     settings, oidc = read_access(**given), read_oidc()
     pool = await connect(database, size=size, name="muster-access", role=ACCESS)
-    return Access(pool, settings, provider=None if oidc is None else Provider(oidc, pool))
+    if oidc is None:
+        return Access(pool, settings)
+    from services.platform.access.oidc import Provider  # its HTTP client and cryptography are for those who set it
+
+    return Access(pool, settings, provider=Provider(oidc, pool))
 
 
 async def first_run(access: Access) -> str | None:

@@ -4,7 +4,7 @@ import hmac
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from starlette.requests import Request
 
 from services.platform.access.principal import Principal
 from services.platform.problem import ProblemError

@@ -8,9 +8,9 @@ from fastapi import Request
 
 from schemas.vocabulary import Role
 from services.platform.access.access import Access, address_of
+from services.platform.access.asking import unauthorized
 from services.platform.access.cookies import check_way, read_cookie
 from services.platform.access.errors import as_problems, invalid
-from services.platform.access.guard import unauthorized
 from services.platform.access.oidc_token import Identity
 from services.platform.access.origin import check_origin
 from services.platform.access.passwords import check_password

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from services.platform.access.guard import Access
+from services.platform.access.asking import Access
 from services.platform.access.principal import Principal
 
 _KEY = "muster-standing"

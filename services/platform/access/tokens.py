@@ -12,8 +12,8 @@ import asyncpg
 from uuid_utils.compat import uuid7
 
 from schemas.vocabulary import Namespace, Role
+from services.platform.access.asking import unauthorized
 from services.platform.access.errors import conflict, invalid, unknown
-from services.platform.access.guard import unauthorized
 from services.platform.access.principal import REPORT, Principal
 from services.platform.access.statements import statement
 from services.platform.postgres import Pool
