@@ -61,6 +61,11 @@ def _is_repeat(known: IncidentReport, news: IncidentReport) -> bool:
     return merge(known, news).model_copy(update=taken_in) == known.model_copy(update=taken_in)
 
 
+def heard(known: IncidentReport, news: IncidentReport) -> IncidentReport:
+    """Say what is known once news has come: what was said before that changes nothing."""
+    return known if said_at(news) < said_at(known) else merge(known, news)
+
+
 def merge(known: IncidentReport, news: IncidentReport) -> IncidentReport:
     """Let newer news replace what it speaks of and keep what it is silent about.
 

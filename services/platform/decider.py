@@ -20,11 +20,10 @@ from schemas.topics import ASSIGNMENTS, TIMELINES, topic_name
 from schemas.vocabulary import Namespace, Status
 from services.domain.decision import Answered, Commanded, Decision, Event, Opening, Outcome, Reported, TimePassed
 from services.domain.engine import decide
+from services.domain.groups import groups_at_stake
 from services.domain.identity import derive_id
 from services.domain.incident import Incident
-from services.domain.matching import group_key
 from services.domain.playbook import Playbook
-from services.domain.reports import merge
 from services.platform.alerts import resolve_alerts
 from services.platform.chain import Head, Salt, new_salt, seal
 from services.platform.clock import Clock
@@ -34,7 +33,7 @@ from services.platform.outbox import LEASE, LEASE_EACH, Draft, Outgoing, envelop
 from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
-from services.platform.records import Changes, add_reach, entry_row, load_with_heads, rows
+from services.platform.records import Changes, add_reach, entry_row, load, rows
 
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
@@ -75,7 +74,11 @@ def statuses(namespace: Namespace) -> list[str]:
 
 
 class Decider:
-    """Decides events of one namespace on record."""
+    """Decides events of one namespace on record.
+
+    Everybody who decides locks in this order, each kind by one statement that sorts them, so that no two can wait for
+    each other: alerts, incidents, groups of reports, heads of chains. Looking for what is due waits for no incident.
+    """
 
     def __init__(
         self,
@@ -106,12 +109,12 @@ class Decider:
                     for row in await connection.fetch("SELECT event_id FROM inbox WHERE event_id = ANY ($1)", events)
                 }
                 answered = _answered(batch)
-                known, heads = await load_with_heads(connection, ids, answered)
+                known = await load(connection, ids, answered)
                 playbook = await self._playbook.current(_digests(known.values()))
                 if answered is not None:
                     known = await add_reach(connection, known, playbook.frozen)
                 openings = await self._openings(connection, batch, known, playbook)
-                work = _Work(self, playbook, known, heads, openings)
+                work = _Work(self, playbook, known, openings)
                 for incoming in batch:
                     work.take(incoming, repeated=incoming.event.id in seen)
                     seen.add(incoming.event.id)
@@ -135,8 +138,8 @@ class Decider:
                 return Settled()
             for row in due:
                 LATENESS_SECONDS.labels(self._namespace.value).observe((now - row["next_due_at"]).total_seconds())
-            known, heads = await load_with_heads(connection, [row["incident_id"] for row in due])
-            work = _Work(self, await self._playbook.current(_digests(known.values())), known, heads, {})
+            known = await load(connection, [row["incident_id"] for row in due])
+            work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
             due_at = {row["incident_id"]: row["next_due_at"] for row in due}
             for incident_id in sorted(known):
                 # Made from what fell due, so that it gives the same ids when it is decided again after a restore.
@@ -175,23 +178,11 @@ class Decider:
         known: dict[UUID, Incident],
         playbook: Playbook,
     ) -> dict[str, Opening]:
-        keys: set[str] = set()
-        latest = {incident_id: incident.report for incident_id, incident in known.items()}
-        for incoming in batch:
-            if isinstance(incoming.event, Reported):
-                before = latest.get(incoming.incident_id)
-                told = incoming.event.report
-                latest[incoming.incident_id] = told = merge(before, told) if before else told
-                keys |= _group_keys(playbook, told)
+        keys = sorted(groups_at_stake([incoming.event for incoming in batch], known, playbook))
         if not keys:
             return {}
-        # Always after the incidents' own locks and in one order, so that no two workers can wait for each other.
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(key, 1)) FROM unnest($1::text[]) AS key"
-            " ORDER BY hashtextextended(key, 1)",
-            sorted(keys),
-        )
-        found = await connection.fetch("SELECT * FROM openings WHERE group_key = ANY ($1)", sorted(keys))
+        await connection.execute(query("lock_groups"), keys)
+        found = await connection.fetch("SELECT * FROM openings WHERE group_key = ANY ($1)", keys)
         return {row["group_key"]: Opening(row["activation_id"], row["incident_id"], row["until"]) for row in found}
 
     @property
@@ -229,11 +220,6 @@ def _digests(incidents: Iterable[Incident]) -> set[str]:
     return {activation.digest for incident in incidents for activation in incident.activations.values()}
 
 
-def _group_keys(playbook: Playbook, report: IncidentReport) -> set[str]:
-    keys = (group_key(plan, report) for plan in playbook.published.candidates(report))
-    return {key for key in keys if key is not None}
-
-
 class _Work:
     """One transaction's decisions, gathered until they are written together."""
 
@@ -242,14 +228,12 @@ class _Work:
         decider: Decider,
         playbook: Playbook,
         known: dict[UUID, Incident],
-        heads: dict[UUID, Head],
         openings: dict[str, Opening],
     ) -> None:
         self._decider = decider
         self._playbook = playbook
         self._before = dict(known)
         self._now_known = dict(known)
-        self._heads = heads
         self._openings = openings
         self._opened: dict[str, Opening] = {}
         self._released: list[tuple[str, UUID]] = []
@@ -311,12 +295,10 @@ class _Work:
     async def _seal(self, connection: Connection) -> list[TimelineEntry]:
         """Give the entries their places in their chains, and make them messages."""
         namespace, source = self._decider.namespace, self._decider.source
-        others = {entry.incident_id for entry in self._timeline} - self._now_known.keys()
-        if others:
-            # What joined another response is told there too: its chain must stand still for that.
-            await connection.execute(query("lock_incidents"), list(others))
-            self._heads |= (await load_with_heads(connection, others, {}))[1]
-        entries = seal(self._timeline, self._heads, self._decider.salt)
+        # What joined another response is told there too, where others may be at work.
+        found = await connection.fetch(query("lock_chains"), list({entry.incident_id for entry in self._timeline}))
+        heads = {row["incident_id"]: Head(row["number"], row["hash"]) for row in found}
+        entries = seal(self._timeline, heads, self._decider.salt)
         topic = topic_name(TIMELINES, namespace)
         for entry in entries:
             self._drafts.append(

@@ -18,7 +18,6 @@ from services.domain.changing import make, replace
 from services.domain.filling import reach
 from services.domain.incident import Activation, AddedTask, Assignment, Deadline, Incident, Obstacle, Phase
 from services.domain.plan import Plan
-from services.platform.chain import Head
 from services.platform.postgres import Connection
 
 _Entity = TypeVar("_Entity")
@@ -51,30 +50,19 @@ _STATES = {state.value: state for state in AssignmentState}
 _ADDED = TypeAdapter(tuple[AddedTask, ...])
 
 
-async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Incident]:
-    """Read the known ones of these incidents; unknown ones are left out."""
-    return (await load_with_heads(connection, ids))[0]
-
-
-async def load_with_heads(
+async def load(
     connection: Connection, ids: Iterable[UUID], answered: Mapping[UUID, Collection[UUID]] | None = None
-) -> tuple[dict[UUID, Incident], dict[UUID, Head]]:
-    """Read the known ones of these incidents, and the heads of their chains.
+) -> dict[UUID, Incident]:
+    """Read the known ones of these incidents; unknown ones are left out.
 
     With ``answered``, assignments by incident, nothing but answers about these is to be decided: an incident that isn't
     closing is given with the assignments of their tasks only, see `add_reach`; whole, though, when one of them isn't
     there yet, since what is decided first may issue it (a record is caught up with from answers given long ago).
     """
-    wanted = list(ids)
-    rows = await connection.fetch(
-        "SELECT i.*, c.number AS chain_number, c.hash AS chain_hash"
-        " FROM incidents AS i LEFT JOIN chains AS c ON c.incident_id = i.id WHERE i.id = ANY ($1::uuid[])",
-        wanted,
-    )
-    heads = {row["id"]: Head(row["chain_number"], row["chain_hash"]) for row in rows if row["chain_hash"] is not None}
+    rows = await connection.fetch("SELECT * FROM incidents WHERE id = ANY ($1::uuid[])", list(ids))
     known = [row["id"] for row in rows]
     if not known:
-        return {}, heads
+        return {}
     activations: dict[UUID, dict[UUID, Activation]] = {id_: {} for id_ in known}
     assignments: dict[UUID, dict[UUID, Assignment]] = {id_: {} for id_ in known}
     obstacles: dict[UUID, dict[UUID, Obstacle]] = {id_: {} for id_ in known}
@@ -96,7 +84,7 @@ async def load_with_heads(
         assignments[row["incident_id"]][row["id"]] = _assignment(row)
     for row in await _of(connection, "obstacles", "reported_at", known):
         obstacles[row["incident_id"]][row["id"]] = Obstacle(**{name: row[name] for name in _OBSTACLE})
-    incidents = {
+    return {
         row["id"]: Incident(
             id=row["id"],
             status=Status(row["status"]),
@@ -112,7 +100,6 @@ async def load_with_heads(
         )
         for row in rows
     }
-    return incidents, heads
 
 
 async def add_reach(

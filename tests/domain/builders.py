@@ -35,6 +35,7 @@ from services.domain.decision import (
 from services.domain.directory import Department, Directory, Post
 from services.domain.engine import decide
 from services.domain.filling import reach
+from services.domain.groups import groups_at_stake
 from services.domain.identity import derive_id
 from services.domain.incident import Activation, Assignment, Incident, Phase
 from services.domain.matching import PlanIndex
@@ -212,6 +213,7 @@ class Desk:
 
     def apply(self, event: Event) -> Decision:
         decision = decide(self.known, event, self.now, self.playbook, self.openings)
+        self._see_that_groups_are_named(event, decision)
         self._see_that_reach_is_enough(event, decision)
         self.known = decision.incident
         self.events.append(event)
@@ -221,6 +223,14 @@ class Desk:
                 del self.openings[group]
         self.openings.update(decision.opened)
         return decision
+
+    def _see_that_groups_are_named(self, event: Event, decision: Decision) -> None:
+        """Decide with only the openings that the services look at: all must come out the same."""
+        known = {} if self.known is None else {self.incident_id: self.known}
+        named = set() if isinstance(event, TimePassed) else groups_at_stake([event], known, self.playbook)
+        assert named.issuperset([*decision.opened, *decision.released])
+        some = {group: opening for group, opening in self.openings.items() if group in named}
+        assert decide(self.known, event, self.now, self.playbook, some) == decision
 
     def _see_that_reach_is_enough(self, event: Event, decision: Decision) -> None:
         """Decide an answer with only what the services read for it: all must come out the same."""

@@ -18,7 +18,7 @@ from services.platform.decider import Decider, Incoming
 from services.platform.outbox import LEASE
 from services.platform.postgres import Pool
 from services.platform.published import PublishedPlaybook
-from services.platform.records import add_reach, load, load_with_heads
+from services.platform.records import add_reach, load
 from services.playbooks.stored import directory_from, plan_from
 from tests.services.record_support import NOWHERE, decide
 from tests.services.support import answer, publish_shipped, report
@@ -26,7 +26,7 @@ from tests.services.support import answer, publish_shipped, report
 
 async def read_for(pool: Pool, playbook: Playbook, incident: UUID, *answered: UUID) -> Incident:
     async with pool.acquire() as connection, connection.transaction():
-        known, _ = await load_with_heads(connection, [incident], {incident: answered})
+        known = await load(connection, [incident], {incident: answered})
         return (await add_reach(connection, known, playbook.frozen))[incident]
 
 
