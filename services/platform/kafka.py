@@ -238,7 +238,14 @@ class Consumer:
         wait = LOOK_MS
         for turn in range(SHARES):
             share = -(-(self._batch - len(records)) // max(1, min(len(fetched), SHARES - turn)))
-            found = await consumer.getmany(timeout_ms=wait, max_records=share)
+            try:
+                found = await consumer.getmany(timeout_ms=wait, max_records=share)
+            except Exception as error:
+                if not records:
+                    raise
+                # What was read before it has to be handled all the same, or the next batch's commit would pass it by.
+                _log.warning("not all partitions could be read", error=repr(error))
+                break
             for partition in found:
                 if partition in fetched:
                     fetched.move_to_end(partition)
@@ -278,12 +285,11 @@ class Consumer:
 
     async def _handle_for_sure(self, lane: "Sequence[ConsumerRecord[Any, Any]]") -> None:
         """Have the records handled; one that raises gets them again, or the next batch's commit would pass them by."""
-        records = [read_record(record, self._expected) for record in lane]
         while True:
             try:
-                return await self._handle(records)
+                return await self._handle([read_record(record, self._expected) for record in lane])
             except Exception:  # noqa: BLE001 - whatever it is, what was not handled must not be committed
-                _log.exception("records not taken; trying again", records=len(records))
+                _log.exception("records not taken; trying again", records=len(lane))
                 await asyncio.sleep(RETRY_AFTER)
 
     async def mend(self) -> None:

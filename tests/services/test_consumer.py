@@ -1,11 +1,14 @@
 """What a subscription promises whatever happens to its handler or its group, against a real broker."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndTimestamp
 from uuid_utils.compat import uuid7
 
@@ -53,6 +56,39 @@ async def test_a_log_that_is_another_is_read_from_its_beginning() -> None:
     assert set(logs.again) == {shorter, other, empty}
 
 
+class Shares:
+    """Stands where aiokafka's consumer stands: each look finds one partition's records, or fails."""
+
+    def __init__(self, *looks: list[str] | Exception) -> None:
+        self._looks = list(looks)
+        self._fetcher = self
+        self._records = OrderedDict({TopicPartition("orders", number): None for number in range(len(looks))})
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[str]]:
+        del timeout_ms, max_records
+        partition, _ = self._records.popitem(last=False)
+        found = self._looks.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return {partition: found}
+
+
+async def test_what_was_read_is_handled_though_another_partition_can_not_be_read() -> None:
+    """Also where that is another department's topic: what was read before would be passed by with the next commit."""
+
+    async def handle(records: Sequence[Record]) -> None:
+        del records
+
+    client = make_broker("localhost:1", client_id="test")
+    consumer = consume(client, handle, expected=INCIDENT, group="test", topics=["orders"])
+    refused = TopicAuthorizationFailedError("orders")
+    shares: Any = Shares(["first"], refused, ["second"])
+    assert await consumer._next(shares) == ("first",)
+    assert await consumer._next(shares) == ("second",)
+    with pytest.raises(TopicAuthorizationFailedError):
+        await consumer._next(cast("Any", Shares(refused)))
+
+
 async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_with_the_group(
     broker: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -69,7 +105,7 @@ async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_w
             taken.append(record.envelope.id)
 
     async def seen(number: int) -> bool:
-        return len(taken) >= number
+        return len(set(taken)) >= number
 
     await create_topics(broker, Namespace.ACTUAL, [], replication=1)
     client = make_broker(broker, client_id="test")
@@ -88,8 +124,8 @@ async def test_records_are_neither_passed_by_when_their_handler_fails_nor_lost_w
         await consumer.mend()
         assert consumer.is_alive()
         await send(broker, sent_report(report()))
+        # The first may come again: whether it was committed before the group was lost, nobody knows.
         await until(lambda: seen(2))
-        assert len(set(taken)) == 2
         assert "failed on partition assignment" not in caplog.text
     finally:
         await client.stop()
