@@ -110,7 +110,7 @@ class Decider:
                 }
                 answered = _answered(batch)
                 known = await load(connection, ids, answered)
-                playbook = await self._playbook.current(_digests(known.values()))
+                playbook = await self._playbook.current(_digests(known.values()), connection)
                 if answered is not None:
                     known = await add_reach(connection, known, playbook.frozen)
                 openings = await self._openings(connection, batch, known, playbook)
@@ -139,7 +139,8 @@ class Decider:
             for row in due:
                 LATENESS_SECONDS.labels(self._namespace.value).observe((now - row["next_due_at"]).total_seconds())
             known = await load(connection, [row["incident_id"] for row in due])
-            work = _Work(self, await self._playbook.current(_digests(known.values())), known, {})
+            playbook = await self._playbook.current(_digests(known.values()), connection)
+            work = _Work(self, playbook, known, {})
             due_at = {row["incident_id"]: row["next_due_at"] for row in due}
             for incident_id in sorted(known):
                 # Made from what fell due, so that it gives the same ids when it is decided again after a restore.

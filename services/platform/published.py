@@ -12,7 +12,7 @@ from services.domain.matching import PlanIndex
 from services.domain.plan import Plan
 from services.domain.playbook import Playbook
 from services.platform.errors import RefusedError, UnpublishedError
-from services.platform.postgres import Pool
+from services.platform.postgres import Connection, Pool
 
 CHANNEL = "muster_published"
 CompilePlan = Callable[[dict[str, Any]], Plan]
@@ -34,28 +34,35 @@ class PublishedPlaybook:
         self._stale = True
         self._lock = asyncio.Lock()
 
-    async def current(self, digests: Iterable[str] = ()) -> Playbook:
-        """Give the playbook in force, able to look up these wordings too; raises `UnpublishedError`."""
+    async def current(self, digests: Iterable[str] = (), connection: Connection | None = None) -> Playbook:
+        """Give the playbook in force, able to look up these wordings too; raises `UnpublishedError`.
+
+        Who holds a connection gives it: were all of the pool held by such as wait for another one here, none came free.
+        """
         missing = [digest for digest in digests if digest not in self._frozen]
         if self._current is None or self._stale or missing:
             async with self._lock:
-                await self._read(missing)
+                try:
+                    await self._read(missing, connection or self._pool)
+                except BaseException:
+                    self._stale = True  # what was to be read is still to be read
+                    raise
         if self._current is None:
             raise UnpublishedError("database: no plans are published; run `muster plan publish`")
         return self._current
 
-    async def _read(self, missing: list[str]) -> None:
+    async def _read(self, missing: list[str], database: Connection | Pool) -> None:
         self._stale = False
-        latest = await self._pool.fetchrow(_LATEST)
+        latest = await database.fetchrow(_LATEST)
         if latest is None:
             self._stale = True
             return
         wanted = [digest for digest in {*latest["plans"], *missing} if digest not in self._frozen]
-        for row in await self._pool.fetch("SELECT digest, document FROM plans WHERE digest = ANY ($1)", wanted):
+        for row in await database.fetch("SELECT digest, document FROM plans WHERE digest = ANY ($1)", wanted):
             self._frozen[row["digest"]] = self._compile_plan(json.loads(row["document"]))
         if self._current is not None and self._read_last == (latest["plans"], latest["directory"]):
             return  # of what is in force nothing has changed: thousands of departments take a second to read
-        directory = await self._pool.fetchval("SELECT document FROM directories WHERE digest = $1", latest["directory"])
+        directory = await database.fetchval("SELECT document FROM directories WHERE digest = $1", latest["directory"])
         self._read_last = (latest["plans"], latest["directory"])
         self._current = Playbook(
             published=PlanIndex(self._frozen[digest] for digest in latest["plans"]),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import asyncpg
 import stamina
 
 from schemas.vocabulary import Namespace
@@ -28,11 +29,13 @@ WAIT_AT_MOST = 5.0
 _log = get_logger(__name__)
 
 
-def retry_for_ever() -> "stamina._core._RetryContextIterator":
+def retry_for_ever(*, unless: type[Exception] | tuple[()] = ()) -> "stamina._core._RetryContextIterator":
     """Try again while the database is away, with back-off and jitter; nothing is dropped for being early."""
-    return stamina.retry_context(
-        on=(*TRANSIENT, UnpublishedError), attempts=None, timeout=None, wait_initial=0.05, wait_max=WAIT_AT_MOST
-    )
+
+    def passes(error: Exception) -> bool:
+        return isinstance(error, (*TRANSIENT, UnpublishedError)) and not isinstance(error, unless)
+
+    return stamina.retry_context(on=passes, attempts=None, timeout=None, wait_initial=0.05, wait_max=WAIT_AT_MOST)
 
 
 class Worker:
@@ -90,15 +93,15 @@ class Worker:
 
     async def _decide(self, batch: Sequence[Incoming], sources: dict[int, Received]) -> list[DeadLetter]:
         try:
-            async for attempt in retry_for_ever():
+            # PostgreSQL has room for so many locks: too large a batch would find none however often it tries.
+            async for attempt in retry_for_ever(unless=asyncpg.OutOfMemoryError if len(batch) > 1 else ()):
                 with attempt:
                     settled = await self._decider.decide(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, one bad message must not stop the others
-            if len(batch) > 1:
-                letters: list[DeadLetter] = []
-                for incoming in batch:
-                    letters += await self._decide([incoming], sources)
-                return letters
+            if (half := len(batch) // 2) > 0:
+                _log.warning("batch not decided; trying its halves", events=len(batch), error=one_line(repr(error)))
+                first = await self._decide(batch[:half], sources)
+                return first + await self._decide(batch[half:], sources)
             _log.exception("message can't be decided", incident_id=str(batch[0].incident_id))
             return [letter_of(sources[id(batch[0])], f"can't be decided: {type(error).__name__}: {error}")]
         _tell(batch, settled.decisions)

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import asyncpg
+import pytest
 from uuid_utils.compat import uuid7
 
 from schemas.command import StandDown
@@ -15,11 +17,11 @@ from schemas.vocabulary import Answer, MessageType, Namespace
 from services.domain.decision import Answered, Commanded, Outcome, Reported
 from services.platform.clock import SystemClock
 from services.platform.decider import Decider, Incoming
-from services.platform.postgres import Pool
-from services.platform.published import PublishedPlaybook
+from services.platform.postgres import Pool, connect
+from services.platform.published import PublishedPlaybook, publish
 from services.playbooks.stored import directory_from, plan_from
 from tests.services.record_support import NOWHERE, wrong
-from tests.services.support import answer, publish_shipped, report
+from tests.services.support import answer, publish_shipped, report, shipped
 
 HAPPENINGS = 20
 ROUNDS = 6
@@ -72,3 +74,34 @@ async def test_a_storm_of_reports_that_join_deadlocks_nobody(pool: Pool) -> None
     assert joined > HAPPENINGS
     assert await pool.fetchval("SELECT count(*) FROM timeline WHERE entry = $1", Entry.JOINED) == 2 * joined
     assert await wrong(pool) == []
+
+
+async def test_the_plans_are_read_though_every_connection_is_held_by_one_who_waits_for_them(
+    pool: Pool, database: str
+) -> None:
+    """As when a process begins with much to do; PostgreSQL would end all of them after 15 seconds."""
+    await publish_shipped(pool)
+    small = await connect(database, size=2)
+    decider = Decider(
+        small, PublishedPlaybook(small, plan_from, directory_from), SystemClock(), Namespace.ACTUAL, "test"
+    )
+    await asyncio.wait_for(asyncio.gather(*(decider.decide(told([report()])) for _ in range(2))), 10)
+    await small.close()
+
+
+class Cut:
+    """Stands where a connection stands that was cut."""
+
+    async def fetchrow(self, _: str) -> None:
+        raise ConnectionResetError
+
+
+async def test_plans_that_could_not_be_read_are_read_by_the_next_who_asks(pool: Pool) -> None:
+    published = PublishedPlaybook(pool, plan_from, directory_from)
+    await publish(pool, shipped().plans[:1], shipped().directory)
+    assert len((await published.current()).published.by_id) == 1
+    await publish_shipped(pool)
+    published._on_notify()
+    with pytest.raises(ConnectionResetError):
+        await published.current(connection=cast("Any", Cut()))
+    assert len((await published.current()).published.by_id) == len(shipped().plans)
