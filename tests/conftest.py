@@ -1,7 +1,9 @@
 """Real servers for tests: PostgreSQL and a broker from wheels, started once; a fresh database for each test."""
 
 import asyncio
+import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +18,19 @@ from services.platform.migrations import migrate
 from services.platform.postgres import Pool, connect
 
 TEMPLATE = "muster_template"
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own in it
+ROOM = 6 * 1024**3
+"""Bytes that must be free in memory for the tests' folders to be there; a run takes some hundred megabytes."""
 
 # A shared, noisy machine says nothing about an example's time.
 settings.register_profile("muster", deadline=None)
 settings.load_profile("muster")
+
+
+def pytest_configure() -> None:
+    """Keep the tests' folders in memory where there is room: a disk can take a second for a new database's files."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

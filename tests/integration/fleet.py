@@ -208,9 +208,9 @@ class Departments:
         )
         producer = AIOKafkaProducer(bootstrap_servers=self._kafka.split(","), acks="all")
         consumer.subscribe(pattern=department_pattern(ASSIGNMENTS, Namespace.ACTUAL))
-        await consumer.start()
-        await producer.start()
         try:
+            await consumer.start()
+            await producer.start()
             while True:
                 found = await consumer.getmany(timeout_ms=500, max_records=500)
                 orders = [record for records in found.values() for record in records]
