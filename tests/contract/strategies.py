@@ -3,6 +3,7 @@
 import types
 from datetime import date, datetime, time, timedelta, timezone
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
@@ -32,6 +33,7 @@ def uuid7s() -> st.SearchStrategy[UUID]:
     return st.integers(0, 2**128 - 1).map(versioned)
 
 
+@cache
 def instances(model: type[BaseModel]) -> st.SearchStrategy[BaseModel]:
     """Any valid instance of a model."""
     fields = {name: _field(field) for name, field in model.model_fields.items()}

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from schemas.envelope import (
     ACKNOWLEDGEMENT,
@@ -225,7 +226,8 @@ def seeds(kind: str) -> list[bytes]:
 def _nonsense(draw: st.DrawFn, kind: str) -> bytes:
     """Make a message that its schema takes, about anything; mostly of this world, half of it about what is known."""
     headers = _valid(kind)[0][0]
-    said = draw(st.one_of([instances(type(ADAPTERS[kind].validate_json(value))) for _, value in _valid(kind)]))
+    models: list[type[BaseModel]] = [type(ADAPTERS[kind].validate_json(value)) for _, value in _valid(kind)]
+    said = draw(st.one_of([instances(model) for model in models]))
     tree = json.loads(write_value(said))  # type: ignore[arg-type]
     if draw(st.integers(0, 7)):
         tree["status"] = Status.EXERCISE.value
