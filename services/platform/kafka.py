@@ -112,7 +112,7 @@ class Pace:
 
 
 STEADY = Pace(session_ms=10_000, heartbeat_ms=3_000, rebalance_ms=20_000, fetch_wait_ms=250)
-BRISK = Pace(session_ms=2_000, heartbeat_ms=300, rebalance_ms=4_000, fetch_wait_ms=10, leaves=False)
+BRISK = Pace(session_ms=2_000, heartbeat_ms=300, rebalance_ms=4_000, fetch_wait_ms=20, leaves=False)
 """For the embedded broker: joining takes half a session there, and a waiting fetch isn't woken by news.
 
 Where others leave a group before its leader does, it has the next who join wait for that leader for minutes.
