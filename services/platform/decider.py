@@ -13,7 +13,7 @@ from uuid import UUID
 
 from schemas.acknowledgement import Acknowledgement
 from schemas.command import Command
-from schemas.envelope import ASSIGNMENT, TIMELINE, write_value
+from schemas.envelope import ASSIGNMENT, TIMELINE, Envelope, write_value
 from schemas.incident import IncidentReport
 from schemas.timeline import TimelineEntry
 from schemas.topics import ASSIGNMENTS, TIMELINES, topic_name
@@ -33,7 +33,7 @@ from services.platform.outbox import LEASE, LEASE_EACH, Draft, Outgoing, envelop
 from services.platform.postgres import Connection, Pool
 from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
-from services.platform.records import Changes, add_reach, entry_row, load, rows
+from services.platform.records import Changes, add_reach, load, rows
 
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
@@ -294,26 +294,11 @@ class _Work:
             )
 
     async def _seal(self, connection: Connection) -> list[TimelineEntry]:
-        """Give the entries their places in their chains, and make them messages."""
-        namespace, source = self._decider.namespace, self._decider.source
+        """Give the entries their places in their chains."""
         # What joined another response is told there too, where others may be at work.
         found = await connection.fetch(query("lock_chains"), list({entry.incident_id for entry in self._timeline}))
         heads = {row["incident_id"]: Head(row["number"], row["hash"]) for row in found}
-        entries = seal(self._timeline, heads, self._decider.salt)
-        topic = topic_name(TIMELINES, namespace)
-        for entry in entries:
-            self._drafts.append(
-                Draft(
-                    topic=topic,
-                    incident_id=entry.incident_id,
-                    envelope=envelope_of(
-                        entry.entry_id, TIMELINE, source, entry.incident_id, entry.recorded_at, entry.status
-                    ),
-                    value=write_value(entry),
-                    namespace=namespace,
-                )
-            )
-        return entries
+        return seal(self._timeline, heads, self._decider.salt)
 
     async def save(self, connection: Connection) -> Settled:
         """Write everything in one statement and say which messages this worker publishes."""
@@ -333,7 +318,10 @@ class _Work:
             for key, opening in self._opened.items()
         ]
         entries = await self._seal(connection)
-        self.settled.incidents = {draft.incident_id for draft in self._drafts}
+        told = [write_value(entry) for entry in entries]
+        incidents = {draft.incident_id for draft in self._drafts} | {entry.incident_id for entry in entries}
+        namespace, source = self._decider.namespace, self._decider.source
+        topic = topic_name(TIMELINES, namespace)
         saved = await connection.fetch(
             query("save_decisions"),
             self._inbox,
@@ -341,17 +329,29 @@ class _Work:
             rows(changes.activations),
             changes.assignments,
             rows(changes.obstacles),
-            [entry_row(entry) for entry in entries],
+            [value.decode() for value in told],
             [draft.row() for draft in self._drafts],
             rows(openings),
             [key for key, _ in self._released],
             [incident_id for _, incident_id in self._released],
-            max(LEASE, LEASE_EACH * len(self._drafts)),
-            list(self.settled.incidents),
+            max(LEASE, LEASE_EACH * (len(self._drafts) + len(entries))),
+            list(incidents),
+            *(namespace, topic, source),
         )
-        drafts = {draft.envelope.id: draft for draft in self._drafts}
-        self.settled.messages = [drafts[row["event_id"]].with_seq(row["seq"]) for row in saved if not row["behind"]]
+        kept = [None if row["behind"] else row["seq"] for row in saved]
+        at = len(self._drafts)
+        messages = [draft.with_seq(seq) for draft, seq in zip(self._drafts, kept, strict=False) if seq is not None]
+        messages += [
+            Outgoing(seq, topic, entry.incident_id, _envelope_of(entry, source), value)
+            for entry, value, seq in zip(entries, told, kept[at:], strict=True)
+            if seq is not None
+        ]
+        self.settled.incidents, self.settled.messages = incidents, messages
         return self.settled
+
+
+def _envelope_of(entry: TimelineEntry, source: str) -> Envelope:
+    return envelope_of(entry.entry_id, TIMELINE, source, entry.incident_id, entry.recorded_at, entry.status)
 
 
 def _message_of(event: Reported | Commanded | Answered) -> IncidentReport | Command | Acknowledgement:

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from schemas.incident import IncidentReport
-from schemas.timeline import TimelineEntry
 from schemas.vocabulary import ActivationState, AssignmentState, Status
 from services.domain.changing import make, replace
 from services.domain.filling import reach
@@ -27,14 +26,8 @@ _OBSTACLE = tuple(field.name for field in fields(Obstacle))
 _INCIDENT = ("id", "status", "phase", "report", "reported_at", "cancelled", "joined_to", "closed_at")
 _own = attrgetter(*_INCIDENT)
 NEW_ASSIGNMENT = (*_ASSIGNMENT[:2], "incident_id", "status", *_ASSIGNMENT[2:])
-NEW_ENTRY = (
-    *("entry_id", "incident_id", "status", "entry", "activation_id", "assignment_id", "department", "attention"),
-    *("by", "reason", "detail", "occurred_at", "broker_at", "recorded_at", "number", "salt", "hash"),
-)
-"""The columns of the types of these names, in their order: a row is written as a tuple, which has none."""
+"""The columns of the type of this name, in their order: a row is written as a tuple, which has none."""
 _assignment_values = attrgetter(*_ASSIGNMENT)
-_entry_values = attrgetter(*NEW_ENTRY)
-_DETAIL = NEW_ENTRY.index("detail")
 # The columns' names are the fields'; ids are bound.
 _ASSIGNMENTS = (
     f"SELECT incident_id, {', '.join(_ASSIGNMENT)} FROM assignments"  # noqa: S608
@@ -172,13 +165,6 @@ class Changes:
 
 def _changed(before: Mapping[UUID, _Entity], after: Mapping[UUID, _Entity]) -> Iterator[_Entity]:
     return (entity for key, entity in after.items() if before.get(key) is not entity)
-
-
-def entry_row(entry: TimelineEntry) -> tuple[Any, ...]:
-    """Give a sealed entry's columns, as ``new_entry`` has them."""
-    *told, salt, hash_ = _entry_values(entry)
-    told[_DETAIL] = to_json(entry.detail).decode()
-    return (*told, salt and bytes.fromhex(salt), hash_ and bytes.fromhex(hash_))
 
 
 def rows(items: Sequence[Any]) -> str:

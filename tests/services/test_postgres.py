@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from schemas.vocabulary import Namespace, Status
 from services.platform.outbox import Draft, envelope_of
 from services.platform.postgres import IDLE_IN_TRANSACTION, TRANSIENT, Pool, connect
-from services.platform.records import NEW_ASSIGNMENT, NEW_ENTRY
+from services.platform.records import NEW_ASSIGNMENT
 
 
 async def test_a_client_that_falls_silent_does_not_keep_its_locks(pool: Pool, database: str) -> None:
@@ -27,12 +27,11 @@ async def test_a_client_that_falls_silent_does_not_keep_its_locks(pool: Pool, da
 
 
 async def test_rows_without_names_are_in_the_order_of_their_types(pool: Pool) -> None:
-    """Entries, orders and messages reach Postgres as tuples: each value comes back under its own name."""
+    """Orders and messages reach Postgres as tuples: each value comes back under its own name."""
     columns = (
         "SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute JOIN pg_type ON typrelid = attrelid"
         " WHERE typname = $1 AND attnum > 0"
     )
-    assert tuple(await pool.fetchval(columns, "new_entry")) == NEW_ENTRY
     assert tuple(await pool.fetchval(columns, "new_assignment")) == NEW_ASSIGNMENT
     incident, order = uuid7(), uuid7()
     envelope = envelope_of(uuid7(), "a type", "a source", incident, datetime.now(UTC), Status.TEST)

@@ -3,6 +3,14 @@ WITH behind AS (
     SELECT DISTINCT incident_id FROM outbox
     WHERE published_at IS NULL AND type IN ('muster.assignment', 'muster.timeline')
       AND incident_id = ANY ($12::uuid[])
+), told AS (
+    -- The entries of the timeline are the messages that tell of them.
+    SELECT at, value, entry.*
+    FROM unnest($6::text[]) WITH ORDINALITY AS message (value, at), json_to_record(value::json) AS entry (
+        entry_id uuid, incident_id uuid, status text, entry text, activation_id uuid, assignment_id uuid, department text,
+        attention boolean, by text, reason text, detail jsonb, occurred_at timestamptz, broker_at timestamptz,
+        recorded_at timestamptz, number integer, salt text, hash text
+    )
 ), into_inbox AS (
     INSERT INTO inbox (
         event_id, incident_id, status, type, outcome, reason, topic, partition, position, broker_at, decided_at, input
@@ -41,11 +49,11 @@ WITH behind AS (
     )
     SELECT
         entry_id, incident_id, status, entry, activation_id, assignment_id, department, attention, by, reason, detail,
-        occurred_at, broker_at, recorded_at, number, salt, hash
-    FROM unnest($6::new_entry[])
+        occurred_at, broker_at, recorded_at, number, decode(salt, 'hex'), decode(hash, 'hex')
+    FROM told
 ), into_chains AS (
     INSERT INTO chains (incident_id, status, number, hash)
-    SELECT DISTINCT ON (incident_id) incident_id, status, number, hash FROM unnest($6::new_entry[])
+    SELECT DISTINCT ON (incident_id) incident_id, status, number, decode(hash, 'hex') FROM told
     ORDER BY incident_id, number DESC
     ON CONFLICT (incident_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, forgotten_at = NULL
 ), into_openings AS (
@@ -61,7 +69,12 @@ WITH behind AS (
         -- What an earlier message of the same incident still waits before is published after it, by whoever holds that one.
         CASE WHEN m.incident_id IN (SELECT incident_id FROM behind)
             THEN clock_timestamp() ELSE clock_timestamp() + $11::interval END
-    FROM unnest($7::new_message[]) AS m
-    RETURNING seq, event_id, incident_id
+    FROM (
+        SELECT * FROM unnest($7::new_message[]) WITH ORDINALITY
+        UNION ALL
+        SELECT entry_id, incident_id, status, $13, $14, 'muster.timeline', NULL, recorded_at, $15, value, at FROM told
+    ) AS m (event_id, incident_id, status, namespace, topic, type, assignment_id, time, source, value, at)
+    ORDER BY m.type, m.at
+    RETURNING seq, incident_id
 )
-SELECT seq, event_id, incident_id IN (SELECT incident_id FROM behind) AS behind FROM into_outbox ORDER BY seq
+SELECT seq, incident_id IN (SELECT incident_id FROM behind) AS behind FROM into_outbox ORDER BY seq
