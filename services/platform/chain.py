@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
-from schemas.timeline import PERSONAL, PERSONAL_DETAIL, TimelineEntry
+from schemas.timeline import PERSONAL, PERSONAL_DETAIL, Entry, TimelineEntry
+from schemas.vocabulary import Status
 
 START = bytes(32)
 """What stands for the hash before the first entry."""
@@ -72,18 +74,18 @@ def chain_columns(entry: TimelineEntry) -> dict[str, Any]:
 
 def link(before: bytes, digest: bytes, entry: TimelineEntry, number: int) -> bytes:
     """Compute an entry's hash from the hash before it and the digest of what it says of people."""
-    told: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(entry, name)) is not None}
-    told |= {name: str(value) for name in _IDS if (value := getattr(entry, name)) is not None}
-    told |= {name: _moment(value) for name in _TIMES if (value := getattr(entry, name)) is not None}
+    told = {name: value for name, value in zip(_LINKED, _linked(entry), strict=True) if value is not None}
+    for name in _TIMES:
+        if name in told:
+            told[name] = _moment(told[name])
     told["number"] = number
-    told["detail"] = _plain({name: value for name, value in entry.detail.items() if name not in PERSONAL_DETAIL})
-    return hashlib.sha256(before + digest + _write(told).encode()).digest()
+    told["detail"] = {name: value for name, value in entry.detail.items() if name not in PERSONAL_DETAIL}
+    return hashlib.sha256(before + digest + canonical(told)).digest()
 
 
-_IDS = ("entry_id", "incident_id", "activation_id", "assignment_id")
 _TIMES = ("occurred_at", "broker_at", "recorded_at")
-_PLAIN = tuple(name for name in TimelineEntry.model_fields if name not in {*_OWN, *_IDS, *_TIMES})
-"""The others, which are text, or true or false."""
+_LINKED = tuple(name for name in TimelineEntry.model_fields if name not in _OWN)
+_linked = attrgetter(*_LINKED)
 
 
 @lru_cache(64)
@@ -103,14 +105,32 @@ def personal_of(entry: TimelineEntry) -> dict[str, Any]:
 
 def digest_of(personal: Mapping[str, Any], salt: bytes | None) -> bytes:
     """Digest what an entry says of people; empty where that is nothing."""
-    return hashlib.sha256((salt or b"") + _canonical(personal)).digest() if personal else b""
+    return hashlib.sha256((salt or b"") + canonical(personal)).digest() if personal else b""
 
 
+def canonical(fields: Mapping[str, Any]) -> bytes:
+    """Write fields in their one form: what was read is as what is to be written, however JSON and a database have it.
+
+    Nearly all are texts, ids and whole numbers, which pydantic's writer writes alike in a fraction of the time.
+    """
+    told = _in_order(fields)
+    return to_json(told) if _is_quick(told) else _write(_plain(told)).encode()
+
+
+def _in_order(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _in_order(value) if type(value) is dict else value
+        for name in sorted(fields)
+        if (value := fields[name]) is not None
+    }
+
+
+def _is_quick(value: Any) -> bool:
+    return type(value) in _QUICK or (type(value) is dict and all(map(_is_quick, value.values())))
+
+
+_QUICK = frozenset({str, int, bool, UUID, Status, Entry})
 _write = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _canonical(fields: Mapping[str, Any]) -> bytes:
-    return _write(_plain(fields)).encode()
 
 
 def _plain(value: Any) -> Any:

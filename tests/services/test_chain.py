@@ -1,13 +1,17 @@
 """The chain of an incident's timeline: whole after real work, and every way of tampering with it is found and named."""
 
+import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from schemas.timeline import Entry, TimelineEntry
-from services.platform.chain import START, Head, digest_of, link, new_salt, personal_of, seal
+from services.platform.chain import START, Head, canonical, digest_of, link, new_salt, personal_of, seal
 from services.platform.chain_rows import chain_what_is_there, check_chains
 from services.platform.errors import RefusedError
 from services.platform.invariants import Finding
@@ -31,6 +35,19 @@ NUMBERS = {
     "ä": 0,
     "z": 0,
 }
+
+WORDS = st.recursive(
+    st.one_of(st.text(), st.integers(), st.booleans(), st.floats(1e-12, 1e-3), st.uuids()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), WORDS))
+def test_a_form_is_what_the_standard_library_writes(fields: dict[str, Any]) -> None:
+    """Whichever writer is taken: a chain is checked for as long as it is kept, and by whoever reads how it is made."""
+    said = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    assert canonical(fields).decode() == said
 
 
 @pytest.fixture
