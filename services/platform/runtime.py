@@ -39,7 +39,7 @@ MEND_EVERY = 1.0
 """Seconds between looks at whether a consumer has dropped out of its group by an error."""
 PARTITIONS_EVERY = timedelta(hours=12)
 """How often a process that runs for months sees to it that there are partitions for those to come."""
-COLLECT_AFTER = 20_000
+COLLECT_AFTER = 100_000
 """Objects made and not yet freed after which the garbage collector looks at the youngest."""
 
 _log = get_logger(__name__)
