@@ -56,12 +56,14 @@ async def _publish_to(
     results: list[BaseException | None],
 ) -> None:
     try:
-        async with asyncio.timeout(KNOWN_WITHIN):
-            partitions = list(await client.partitions_for(topic))
+        if (found := client.client.cluster.partitions_for_topic(topic)) is None:
+            async with asyncio.timeout(KNOWN_WITHIN):
+                found = await client.partitions_for(topic)
     except (KafkaError, OSError) as error:
         for at in its:
             results[at] = error
         return
+    partitions = list(found)
     parts: dict[int, list[int]] = {}
     for at in its:
         parts.setdefault(_choose(messages[at][1], partitions, partitions), []).append(at)

@@ -16,13 +16,16 @@ class Refusing:
 
     def __init__(self, failing: int) -> None:
         self.failing = failing
+        self.client = self.cluster = self
         self.sent: list[list[bytes]] = []
         self._within: list[bytes] = []
 
-    async def partitions_for(self, topic: str) -> set[int]:
-        if topic.startswith("missing"):
-            await asyncio.sleep(3_600)
-        return {0}
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return None if topic.startswith("missing") else {0}
+
+    async def partitions_for(self, _: str) -> set[int]:
+        await asyncio.sleep(3_600)
+        return set()
 
     def create_batch(self) -> Any:
         self._within = []
