@@ -94,6 +94,11 @@ async def test_every_codec_is_read_and_what_expands_without_measure_is_set_aside
         await broker.stop()
     assert peak() - before < MOST_MEMORY
     assert all(isinstance(each, Unreadable) for each in found)
+    # What has another key may be handled beside it.
+    for key in {each.raw.key for each in found}:
+        offsets = [each.origin.offset for each in found if each.raw.key == key]
+        assert offsets == sorted(offsets)
+    found.sort(key=lambda each: each.origin.offset)
     assert [each.origin.offset for each in found] == list(range(14))
     bombs = found[4::3]
     assert [(each.raw.value or b"")[61:] for each in bombs] == [each[61:] for each in batches[2::2]], (
