@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from schemas.acknowledgement import Acknowledgement
 from schemas.command import Command
 from schemas.envelope import ASSIGNMENT, TIMELINE, Envelope, write_value
@@ -35,6 +37,7 @@ from services.platform.published import PublishedPlaybook
 from services.platform.queries import query
 from services.platform.records import Changes, add_reach, load, rows
 
+_BEFORE = "SELECT event_id, outcome, reason, topic, partition, position FROM inbox WHERE event_id = ANY ($1)"
 _REPEATED = Decision(Outcome.REPEATED, "this event was decided before", None)
 
 
@@ -103,11 +106,8 @@ class Decider:
                 batch = await self._resolve(connection, [self._by_clock(incoming) for incoming in batch])
                 ids = list({incoming.incident_id for incoming in batch})
                 await connection.execute(query("lock_incidents"), ids)
-                events = [incoming.event.id for incoming in batch]
-                seen = {
-                    row["event_id"]
-                    for row in await connection.fetch("SELECT event_id FROM inbox WHERE event_id = ANY ($1)", events)
-                }
+                found = await connection.fetch(_BEFORE, [incoming.event.id for incoming in batch])
+                seen: dict[UUID, asyncpg.Record | None] = {row["event_id"]: row for row in found}
                 answered = _answered(batch)
                 known = await load(connection, ids, answered)
                 playbook = await self._playbook.current(_digests(known.values()), connection)
@@ -116,8 +116,9 @@ class Decider:
                 openings = await self._openings(connection, batch, known, playbook)
                 work = _Work(self, playbook, known, openings)
                 for incoming in batch:
-                    work.take(incoming, repeated=incoming.event.id in seen)
-                    seen.add(incoming.event.id)
+                    id_ = incoming.event.id
+                    work.take(incoming, _again(seen[id_], incoming.origin) if id_ in seen else None)
+                    seen.setdefault(id_, None)
                 settled = await work.save(connection)
         decided = Counter(
             (incoming.type, decision.outcome) for incoming, decision in zip(batch, settled.decisions, strict=True)
@@ -207,6 +208,17 @@ class Decider:
         return self._source
 
 
+def _again(row: asyncpg.Record | None, origin: Origin) -> Decision:
+    """Say what to do about an event that is on record, or was decided in this batch: nothing.
+
+    But a record that was found invalid stays so: its worker may have died before it had set it aside.
+    """
+    if row is None or row["outcome"] != Outcome.INVALID:
+        return _REPEATED
+    same = (row["topic"], row["partition"], row["position"]) == (origin.topic, origin.partition, origin.offset)
+    return Decision(Outcome.INVALID, row["reason"], None) if same else _REPEATED
+
+
 def _answered(batch: Sequence[Incoming]) -> dict[UUID, set[UUID]] | None:
     """Name the assignments that a batch of nothing but answers is about: ten of ten thousand are read for ten."""
     answered: dict[UUID, set[UUID]] = {}
@@ -243,10 +255,10 @@ class _Work:
         self._drafts: list[Draft] = []
         self.settled = Settled()
 
-    def take(self, incoming: Incoming, *, repeated: bool) -> None:
+    def take(self, incoming: Incoming, before: Decision | None) -> None:
         """Decide one event, or note that it was decided before."""
-        if repeated:
-            self.settled.decisions.append(_REPEATED)
+        if before is not None:
+            self.settled.decisions.append(before)
             return
         now = incoming.again_at or self._decider.clock.now()
         decision = self.apply(incoming.incident_id, incoming.event, now)
