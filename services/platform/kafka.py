@@ -22,6 +22,7 @@ from faststream.kafka.message import KafkaMessage
 from schemas.base import Message
 from schemas.envelope import ContractError, Envelope, read_message
 from services.platform.kafka_batches import UnreadBatch
+from services.platform.kafka_commits import NOBODY, commit, member_of
 from services.platform.kafka_faststream import faststream_security
 from services.platform.kafka_partition import Partitioner
 from services.platform.kafka_records import guard_reading
@@ -165,43 +166,20 @@ def _stamped(milliseconds: int) -> datetime | None:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Starts a group member's new share from its beginning while that is asked for, and where the log is another one.
-
-    A commit that was on its way when the broker lost its data may be taken by the new one, which then has the member
-    go on in the middle. A log that is another begins earlier than the one before, or with another record.
-    """
+    """Starts a group member's new share from its beginning while that is asked for."""
 
     def __init__(self) -> None:
         self.rewind_until = 0.0
         self.consumer_of: Any = None
-        self._begins: dict[TopicPartition, tuple[int, int]] = {}
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Do nothing: what is in hand is finished, and what can't be committed comes again."""
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Rewind what is known to be new."""
+        """Rewind a share that comes soon after a loss."""
         partitions = list(assigned)
-        again = partitions if time() < self.rewind_until else await self._renewed(partitions)
-        if again:
-            await self.consumer_of.consumer.seek_to_beginning(*again)
-
-    async def _renewed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """List the partitions whose log isn't the one that was read before."""
-        if not partitions:
-            return []
-        found = await self.consumer_of.consumer.offsets_for_times(dict.fromkeys(partitions, 0))
-        renewed: list[TopicPartition] = []
-        for partition, first in found.items():
-            before = self._begins.get(partition)
-            if first is None:
-                renewed += [partition] if before else []
-                continue
-            begins = (first.offset, first.timestamp)
-            if before is not None and (begins[0] < before[0] or (begins[0] == before[0] and begins != before)):
-                renewed.append(partition)
-            self._begins[partition] = begins
-        return renewed
+        if partitions and time() < self.rewind_until:
+            await self.consumer_of.consumer.seek_to_beginning(*partitions)
 
 
 class Consumer:
@@ -225,6 +203,7 @@ class Consumer:
         listener.consumer_of = subscriber
         self._handle = handle
         self._expected = expected
+        self._read_as = NOBODY
         self._is_mending = False
         self._is_stopped = False
         subscriber(self._take, parser=self._parse, decoder=self._decode)
@@ -246,6 +225,8 @@ class Consumer:
                 # What was read before it has to be handled all the same, or the next batch's commit would pass it by.
                 _log.warning("not all partitions could be read", error=repr(error))
                 break
+            if not records:
+                self._read_as = member_of(consumer)
             for partition in found:
                 if partition in fetched:
                     fetched.move_to_end(partition)
@@ -271,7 +252,7 @@ class Consumer:
         for record in records:
             done[TopicPartition(record.topic, record.partition)] = record.offset + 1
         try:
-            await consumer.commit(done)
+            await commit(consumer, done, self._read_as)
         except KafkaError as error:
             # Not ours any more, or not reachable: the records come again to whoever reads on, and the inbox knows them.
             _log.info("offsets not committed", error=repr(error), topics=sorted({r.topic for r in records}))
@@ -311,8 +292,8 @@ class Consumer:
     async def rewind(self) -> None:
         """Read everything the broker has from its beginning: it has lost its data, and old positions mislead.
 
-        Shares that the group hands out in the next minute are read from their beginning too: a commit of the
-        broker's former life may have been taken by the new one.
+        Shares that the group hands out in the next minute are read from their beginning too: what was committed before
+        misleads whoever gets them.
         """
         self._listener.rewind_until = time() + REWIND_FOR
         consumer = self._subscriber.consumer

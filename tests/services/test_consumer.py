@@ -9,51 +9,15 @@ from uuid import UUID
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
-from aiokafka.structs import OffsetAndTimestamp
 from uuid_utils.compat import uuid7
 
 from schemas.envelope import INCIDENT
 from schemas.incident import IncidentReport
 from schemas.topics import INCIDENTS, topic_name
 from schemas.vocabulary import Namespace
-from services.platform.kafka import BRISK, LANES, Received, Record, _Listener, consume, make_broker
+from services.platform.kafka import BRISK, LANES, Received, Record, consume, make_broker
 from services.platform.topics import create_topics
 from tests.services.support import report, send, sent_report, until
-
-
-class Logs:
-    """Stands where a consumer stands: where each log begins, and which were gone back to."""
-
-    def __init__(self) -> None:
-        self.consumer = self
-        self.begins: dict[TopicPartition, OffsetAndTimestamp | None] = {}
-        self.again: list[TopicPartition] = []
-
-    async def offsets_for_times(
-        self, wanted: dict[TopicPartition, int]
-    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
-        return {partition: self.begins.get(partition) for partition in wanted}
-
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
-        self.again += partitions
-
-
-async def test_a_log_that_is_another_is_read_from_its_beginning() -> None:
-    """Also where the new broker was told, in its first moments, how far the old one's log had been read."""
-    logs, listener = Logs(), _Listener()
-    listener.consumer_of = logs
-    same, shorter, other, empty = (TopicPartition("orders", number) for number in range(4))
-    logs.begins = {each: OffsetAndTimestamp(5, 1_000) for each in (same, shorter, other, empty)}
-    await listener.on_partitions_assigned({same, shorter, other, empty})
-    assert logs.again == [], "nothing is known of before"
-    logs.begins = {
-        same: OffsetAndTimestamp(7, 2_000),  # the oldest records have gone, as they do
-        shorter: OffsetAndTimestamp(0, 2_000),
-        other: OffsetAndTimestamp(5, 2_000),
-        empty: None,
-    }
-    await listener.on_partitions_assigned({same, shorter, other, empty})
-    assert set(logs.again) == {shorter, other, empty}
 
 
 class Shares:
@@ -61,7 +25,8 @@ class Shares:
 
     def __init__(self, *looks: list[str] | Exception) -> None:
         self._looks = list(looks)
-        self._fetcher = self
+        self._fetcher = self._coordinator = self
+        self.generation, self.member_id = 1, "test"
         self._records = OrderedDict({TopicPartition("orders", number): None for number in range(len(looks))})
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[str]]:
