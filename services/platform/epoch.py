@@ -72,7 +72,8 @@ class BrokerWatch:
             replication=self._replication,
         )
         again = await self._compare()
-        self._seen = await self._known_epoch()
+        if self._seen is None:
+            self._seen = await self._known_epoch()
         return again
 
     async def watch(self) -> None:
@@ -88,14 +89,15 @@ class BrokerWatch:
             await self._hang_up()
 
     async def _look(self) -> None:
-        before, known = self._seen, await self._known_epoch()
+        known = await self._known_epoch()
         if await self._current_marker() != known:
             self._begins = None  # or the marker that was read before would be held against the other for good
             await self.prepare()
             known = await self._known_epoch()
-        self._seen = known
-        if before is not None and self._seen != before and self._on_loss is not None:
-            await self._on_loss()
+        if known != self._seen:
+            if self._on_loss is not None:
+                await self._on_loss()
+            self._seen = known  # only now: what was not told is told at the next look
         await self._settle()
         if stuck := await self._pool.fetch(query("unstick_messages"), self._namespace.value, STUCK_AFTER, LOOK_BACK):
             _log.warning("published again what was never decided", messages=len(stuck))

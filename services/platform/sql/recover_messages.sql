@@ -1,9 +1,11 @@
 -- recover_messages: makes everything that somebody still waits for unpublished again, after the broker lost its data:
 -- messages between services that were never decided, and the last word about each assignment that is open or has
--- just ended. Only what was handed to the broker's former life is meant: leases ($3 long) taken before the new one.
+-- just ended. Only what was handed to the broker's former life is meant: leases ($3 long) taken before the new one ($4),
+-- and, as a lease for many messages is longer, what was marked as published until as long after.
 WITH lost AS (
     SELECT seq, event_id, type, topic, assignment_id, published_at FROM outbox
-    WHERE namespace = $1 AND published_at IS NOT NULL AND lease_until - $3::interval <= $4
+    WHERE namespace = $1 AND published_at IS NOT NULL
+      AND ($4 >= lease_until - $3::interval OR $4 >= published_at - $3::interval)
 ), undecided AS (
     SELECT seq FROM lost
     WHERE type IN ('muster.incident', 'muster.command', 'muster.acknowledgement')
