@@ -1,6 +1,7 @@
 """How records leave: in batches by partition, each in the order in which its records were given."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -17,6 +18,8 @@ REFRESH_MS = 300_000
 Consumers ask every ten seconds, for new topics that match their pattern. To read the answer for 10,000 topics keeps a
 process from all else for a third of a second.
 """
+KNOWN_WITHIN = 2.0
+"""Seconds in which a topic that was just made has to be known; less than what is published may be kept from others."""
 _choose = Partitioner()
 
 
@@ -35,21 +38,39 @@ async def publish_all(broker: KafkaBroker, messages: Sequence[Outbound]) -> list
     The order of those with one key is kept. ``publish_batch`` would ignore keys; a batch made here costs half of
     handing over its records one by one, each with a confirmation of its own.
     """
-    await learn_topics(broker, {topic for topic, *_ in messages})
-    client = _client(broker)
-    results: list[BaseException | None] = [None] * len(messages)
     topics: dict[str, list[int]] = {}
-    parts: dict[TopicPartition, list[int]] = {}
-    for at, (topic, key, _, _) in enumerate(messages):
-        try:
-            if topic not in topics:
-                topics[topic] = list(await client.partitions_for(topic))
-        except (KafkaError, OSError) as error:
-            results[at] = error
-        else:
-            parts.setdefault(TopicPartition(topic, _choose(key, topics[topic], topics[topic])), []).append(at)
-    await asyncio.gather(*(_publish_part(client, messages, *part, results) for part in parts.items()))
+    for at, (topic, *_) in enumerate(messages):
+        topics.setdefault(topic, []).append(at)
+    await learn_topics(broker, topics)
+    results: list[BaseException | None] = [None] * len(messages)
+    client = _client(broker)
+    await asyncio.gather(*(_publish_to(client, messages, *each, results) for each in topics.items()))
     return results
+
+
+async def _publish_to(
+    client: AIOKafkaProducer,
+    messages: Sequence[Outbound],
+    topic: str,
+    its: Sequence[int],
+    results: list[BaseException | None],
+) -> None:
+    try:
+        if (found := client.client.cluster.partitions_for_topic(topic)) is None:
+            async with asyncio.timeout(KNOWN_WITHIN):
+                found = await client.partitions_for(topic)
+    except (KafkaError, OSError) as error:
+        for at in its:
+            results[at] = error
+        return
+    partitions = list(found)
+    parts: dict[int, list[int]] = {}
+    for at in its:
+        parts.setdefault(_choose(messages[at][1], partitions, partitions), []).append(at)
+    publish = (
+        _publish_part(client, messages, TopicPartition(topic, each), part, results) for each, part in parts.items()
+    )
+    await (asyncio.gather(*publish) if len(parts) > 1 else next(publish))
 
 
 async def _publish_part(
@@ -59,23 +80,32 @@ async def _publish_part(
     part: Sequence[int],
     results: list[BaseException | None],
 ) -> None:
-    """Publish what goes to one partition, in as few batches as hold it, one after the other."""
-    begin = 0
-    while begin < len(part):
-        batch, end = client.create_batch(), begin
-        while end < len(part):
-            _, key, value, headers = messages[part[end]]
+    """Publish what goes to one partition, in as few batches as hold it, one after the other.
+
+    What has the key of a message that could not be sent isn't sent either: it would come before it.
+    """
+    left = deque(part)
+    failed: dict[bytes, BaseException] = {}
+    while left:
+        batch = client.create_batch()
+        sent: list[int] = []
+        while left:
+            _, key, value, headers = messages[left[0]]
+            if key in failed:
+                results[left.popleft()] = failed[key]
+                continue
             # The first is taken whatever its size.
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 break
-            end += 1
+            sent.append(left.popleft())
+        if not sent:
+            return
         batch.close()
         try:
             await (await client.send_batch(batch, partition.topic, partition=partition.partition))
         except (KafkaError, OSError) as error:
-            for at in part[begin:end]:
-                results[at] = error
-        begin = end
+            for at in sent:
+                results[at] = failed[messages[at][1]] = error
 
 
 def _client(broker: KafkaBroker) -> AIOKafkaProducer:
