@@ -44,6 +44,8 @@ RETRY_WITHIN = 10.0
 TRY_AGAIN_EVERY = 30.0
 TRY_AGAIN_FOR = timedelta(hours=1)
 """How often, in seconds, and for how long failed calls are tried again."""
+TOLD_WITHIN = timedelta(minutes=1)
+"""After this an entry whose message has not come is told of from the record; the broker may have lost it."""
 AT_ONCE = 16
 """Incidents that are told of at the same time."""
 _TRY_AGAIN = frozenset({408, 425, 429})
@@ -222,15 +224,15 @@ class Alarms:
                 )
 
     async def try_again(self) -> None:
-        """Try failed calls again, until cancelled."""
+        """Try failed calls again, and make those whose message never came, until cancelled."""
         while True:
             await asyncio.sleep(TRY_AGAIN_EVERY)
             try:
                 rows = await self._pool.fetch(
-                    query("failed_outbound"), statuses(self._runtime.namespace), TRY_AGAIN_FOR
+                    query("untold_outbound"), statuses(self._runtime.namespace), TRY_AGAIN_FOR, TOLD_WITHIN
                 )
             except TRANSIENT as error:
-                _log.warning("failed calls not looked at", error=repr(error))
+                _log.warning("untold entries not looked at", error=repr(error))
                 continue
             for row in rows:
                 await self._settle(entry_of(row))

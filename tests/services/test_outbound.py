@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +23,10 @@ from services.platform import outbound
 from services.platform.errors import ConfigurationError, RefusedError
 from services.platform.outbound import NotTakenError, Webhook, WebhookSettings, attach
 from services.platform.postgres import Pool
+from services.platform.queries import query
 from services.platform.runtime import Runtime
 from services.playbooks.stored import directory_from, plan_from
+from tests.services.record_support import decide
 from tests.services.support import publish_shipped, report, send, sent_report, settings, until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the duty officer's pager").decode()
@@ -211,6 +213,24 @@ async def test_a_call_that_failed_is_on_record_and_is_made_again(
         await asyncio.sleep(1)
         assert len(officer.calls) == tries
         assert await pool.fetchval("SELECT count(*) FROM outbound_calls") == 1
+
+
+async def test_the_duty_officer_is_told_also_of_what_the_broker_lost_before_it_was_read(
+    pool: Pool, database: str, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has it; but what is only a moment old is still on its way."""
+    await publish_shipped(pool)
+    odd = report(categories=("Other",), event="Something odd", severity="Minor")
+    await decide(pool, [odd])
+    assert await pool.execute("DELETE FROM outbox WHERE type = 'muster.timeline'") != "DELETE 0"
+    terms = (["Actual"], outbound.TRY_AGAIN_FOR, outbound.TOLD_WITHIN)
+    assert await pool.fetch(query("untold_outbound"), *terms) == []
+    monkeypatch.setattr(outbound, "TRY_AGAIN_EVERY", 0.3)
+    monkeypatch.setattr(outbound, "TOLD_WITHIN", timedelta(0))
+    async with pager() as officer, telling(database, broker, Namespace.ACTUAL, officer.url):
+        await until(lambda: settled(pool, "sent"))
+        await asyncio.sleep(1)
+    assert [UUID(told["data"]["incident_id"]) for told in officer.told] == [odd.incident_id]
 
 
 async def test_without_an_address_nothing_is_attached(database: str) -> None:
