@@ -5,6 +5,7 @@ off the wire, answers by who sends them, the timeline by a reader of its own. Ti
 by the harness's own monotonic clock.
 """
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from json import dumps
@@ -140,6 +141,10 @@ class History:
     def add(self, op: Op) -> None:
         """Write one thing down."""
         self.ops.append(op)
+
+    def put(self, op: Op) -> None:
+        """Write one thing down where it belongs, which is learned of later."""
+        insort(self.ops, op, key=lambda each: each.at)
 
     def since(self, mark: int) -> list[Op]:
         """List what was seen from a place on."""

@@ -119,6 +119,7 @@ async def forget_brokers(world: World, chance: Random) -> None:
     await world.kill(("dispatch", chance.choice(HOSTS)))
     await world.kafka.stop()
     world.kafka.wipe()
+    await world.note_gone()
     await world.kafka.start()
     await asyncio.gather(*(world.spawn(member) for member in world.members))
 

@@ -1,11 +1,12 @@
 """The people outside, who write down what they do and see: reporters, departments, a reader of the timeline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
@@ -238,6 +239,15 @@ class Reader:
     def begin_again(self) -> None:
         """Read from the beginning: the brokers have lost what they had."""
         self._again.set()
+
+    def turn_to_record(self, entries: Iterable[asyncpg.Record], at: float) -> None:
+        """Note as read, at a moment of the monotonic clock, what was told before the brokers lost it."""
+        for each in entries:
+            about = None if each["assignment_id"] is None else str(each["assignment_id"])
+            op = EntryRead(
+                at - self._history.begun, str(each["entry_id"]), str(each["incident_id"]), each["entry"], about
+            )
+            self._history.put(op)
 
     async def _read_for_ever(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from tests.faults.history import (
     Entered,
     EntryRead,
     Held,
+    History,
     Op,
     OrderRead,
     Record,
@@ -292,3 +293,9 @@ def test_what_came_again_is_counted() -> None:
     orders = [op for op in ops if isinstance(op, OrderRead)]
     assert redelivered(ops) == 0
     assert redelivered([*ops, *orders]) == len(orders)
+
+
+def test_what_is_learned_of_later_is_put_where_it_belongs() -> None:
+    history = History([AnswerTaken(1.0, "first"), AnswerTaken(3.0, "last")])
+    history.put(AnswerTaken(2.0, "learned later"))
+    assert [op.at for op in history.since(1)] == [2.0, 3.0]

@@ -94,6 +94,7 @@ class Stage:
             ended = self.history.now()
             if fault.loses_topics:
                 self.reader.begin_again()
+                self.reader.turn_to_record(self.world.gone, self.world.gone_at)
             await asyncio.sleep(TAIL)
         seconds = self.history.now() - begun
         await self._rest(mark, within)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -74,6 +75,8 @@ class World:
         self.dsn = ""
         self.database = ""
         self.token = SecretStr("")
+        self.gone: list[asyncpg.Record] = []
+        self.gone_at = 0.0
         self._processes: dict[Member, ChildProcess] = {}
         self._environment: dict[str, str] = {}
 
@@ -219,6 +222,17 @@ class World:
             await admin.close()
         leads = [partition["leader"] for topic in topics for partition in topic["partitions"]]
         return int(max(sorted(set(leads)), key=leads.count))
+
+    async def note_gone(self) -> None:
+        """Keep which entries the brokers had confirmed that have lost everything: their reader turns to the record."""
+        connection = await asyncpg.connect(self.database)
+        try:
+            self.gone = await connection.fetch(
+                "SELECT * FROM timeline WHERE NOT EXISTS (SELECT FROM outbox WHERE event_id = entry_id) ORDER BY seq"
+            )
+        finally:
+            await connection.close()
+        self.gone_at = monotonic()
 
     async def stop_services(self) -> None:
         """End every service."""

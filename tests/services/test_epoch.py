@@ -62,3 +62,27 @@ async def test_what_was_published_under_a_long_lease_is_recovered_too(pool: Pool
     assert await recovered(timedelta(seconds=1), timedelta(seconds=20)) == orders
     assert await recovered(timedelta(seconds=9), timedelta(seconds=4)) == orders
     assert await recovered(timedelta(seconds=9), timedelta(seconds=20)) == 0
+
+
+async def test_a_word_is_not_recovered_when_a_later_one_goes_out_anyway(pool: Pool) -> None:
+    """Or the department would hear the earlier one last: the later may be on its way already."""
+    await publish_shipped(pool)
+    await decide(pool, [report()])
+    await pool.execute("UPDATE outbox SET published_at = clock_timestamp()")
+    orders = await pool.fetch("SELECT * FROM outbox WHERE type = 'muster.assignment'")
+    followed = orders[0]["assignment_id"]
+    await pool.execute(
+        "INSERT INTO outbox (event_id, incident_id, status, namespace, topic, type, assignment_id, time, source, value,"
+        " lease_until) SELECT gen_random_uuid(), incident_id, status, namespace, topic, type, assignment_id, time,"
+        " source, value, lease_until FROM outbox WHERE assignment_id = $1",
+        followed,
+    )
+    begun_at = await pool.fetchval("SELECT clock_timestamp() + interval '1 hour'")
+    await pool.fetch(query("recover_messages"), Namespace.ACTUAL.value, timedelta(hours=1), LEASE, begun_at)
+    waiting = await pool.fetch(
+        "SELECT assignment_id FROM outbox WHERE published_at IS NULL AND assignment_id IS NOT NULL"
+    )
+    assert sorted(row["assignment_id"] for row in waiting) == sorted(row["assignment_id"] for row in orders)
+    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE assignment_id = $1", followed) == 2
+    again = await pool.fetchval("SELECT published_at IS NULL FROM outbox WHERE seq = $1", orders[0]["seq"])
+    assert not again
