@@ -6,7 +6,7 @@ notes the same name in Postgres. A broker that does not have that record any mor
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -20,7 +20,7 @@ from services.platform.kafka_security import Brokers, brokers_at
 from services.platform.logs import get_logger
 from services.platform.metrics import BROKER_LOSSES
 from services.platform.outbox import LEASE
-from services.platform.postgres import TRANSIENT, Pool
+from services.platform.postgres import TRANSIENT, Connection, Pool
 from services.platform.published import published_departments
 from services.platform.queries import query
 from services.platform.topics import ensure_topics
@@ -104,14 +104,21 @@ class BrokerWatch:
 
     async def _settle(self) -> None:
         """Recover once more when all leases of the former life are over: one may have been confirmed by it late."""
-        begun_at = await self._pool.fetchval(
-            "UPDATE epochs SET settled = true WHERE namespace = $1 AND NOT settled"
-            " AND begun_at + $2::interval < clock_timestamp() RETURNING begun_at",
-            self._namespace.value,
-            SETTLE_AFTER,
+        async with self._pool.acquire() as connection, connection.transaction():
+            begun_at = await connection.fetchval(
+                "UPDATE epochs SET settled = true WHERE namespace = $1 AND NOT settled"
+                " AND begun_at + $2::interval < clock_timestamp() RETURNING begun_at",
+                self._namespace.value,
+                SETTLE_AFTER,
+            )
+            if begun_at is not None:
+                await self._recover(connection, begun_at)
+
+    async def _recover(self, connection: Connection, begun_at: datetime) -> int:
+        again = await connection.fetch(
+            query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at
         )
-        if begun_at is not None:
-            await self._pool.fetch(query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at)
+        return len(again)
 
     async def _known_epoch(self) -> UUID | None:
         epoch: UUID | None = await self._pool.fetchval(
@@ -135,14 +142,12 @@ class BrokerWatch:
                 self._namespace.value,
                 epoch,
             )
-            again = await connection.fetch(
-                query("recover_messages"), self._namespace.value, LAST_WORDS_FOR, LEASE, begun_at
-            )
+            again = await self._recover(connection, begun_at)
             await self._write_marker(epoch)
         if known is not None:
             BROKER_LOSSES.labels(self._namespace.value).inc()
-            _log.warning("the broker has lost its data; publishing again", messages=len(again))
-        return len(again)
+            _log.warning("the broker has lost its data; publishing again", messages=again)
+        return again
 
     async def _current_marker(self) -> UUID | None:
         """Read the marker, or remember it: a log that begins with the record it began with is the same life's.

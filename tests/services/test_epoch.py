@@ -41,6 +41,26 @@ async def test_who_fails_to_go_back_after_a_loss_does_so_at_the_next_look(pool: 
         await watch._hang_up()
 
 
+async def test_a_second_recovery_that_fails_is_made_at_the_next_look(
+    pool: Pool, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = BrokerWatch(pool, broker, Namespace.ACTUAL, replication=1)
+    await publish_shipped(pool)
+    await watch.prepare()
+    await pool.execute("UPDATE epochs SET begun_at = begun_at - interval '1 hour', settled = false")
+
+    async def fail(*_: object) -> int:
+        raise ConnectionError("away for a moment")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(watch, "_recover", fail)
+        with pytest.raises(ConnectionError):
+            await watch._settle()
+    assert await pool.fetchval("SELECT NOT settled FROM epochs")
+    await watch._settle()
+    assert await pool.fetchval("SELECT settled FROM epochs")
+
+
 async def test_what_was_published_under_a_long_lease_is_recovered_too(pool: Pool) -> None:
     """A large batch has more than the usual time for its messages; none of them is left with the former life."""
     await publish_shipped(pool)
