@@ -1,18 +1,24 @@
 -- sweep_messages: takes what was committed but never published (of these types; NULL is all), oldest first, as after a
 -- worker's sudden death; nothing that would overtake an earlier message of its incident and type which others have.
 WITH free AS (
-    SELECT seq, incident_id, type FROM outbox
+    SELECT incident_id, type, seq FROM outbox
     WHERE published_at IS NULL AND lease_until <= clock_timestamp() AND namespace = $1
       AND ($4::text[] IS NULL OR type = ANY ($4))
     ORDER BY seq
     LIMIT $3
     FOR UPDATE SKIP LOCKED
-), with_others AS (
-    SELECT incident_id, type, min(seq) AS seq FROM outbox
-    WHERE published_at IS NULL AND incident_id IN (SELECT incident_id FROM free) AND seq NOT IN (SELECT seq FROM free)
-    GROUP BY incident_id, type
+), waiting AS (
+    SELECT incident_id, type, seq, false AS is_free FROM outbox
+    WHERE published_at IS NULL AND incident_id = ANY (ARRAY(SELECT DISTINCT incident_id FROM free))
+    UNION ALL
+    SELECT incident_id, type, seq, true FROM free
+), told_apart AS (
+    -- Without a join: the planner takes it that next to nothing waits, and would compare each with each.
+    SELECT incident_id, type, seq, bool_or(is_free) AS is_free FROM waiting GROUP BY incident_id, type, seq
+), in_turn AS (
+    SELECT seq, is_free, min(seq) FILTER (WHERE NOT is_free) OVER (PARTITION BY incident_id, type) AS with_others
+    FROM told_apart
 )
 UPDATE outbox SET lease_until = clock_timestamp() + $2::interval
-WHERE seq IN (
-    SELECT free.seq FROM free LEFT JOIN with_others AS o USING (incident_id, type) WHERE o.seq IS NULL OR free.seq < o.seq)
+WHERE seq = ANY (ARRAY(SELECT seq FROM in_turn WHERE is_free AND (with_others IS NULL OR seq < with_others)))
 RETURNING *
