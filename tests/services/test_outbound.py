@@ -233,6 +233,22 @@ async def test_the_duty_officer_is_told_also_of_what_the_broker_lost_before_it_w
     assert [UUID(told["data"]["incident_id"]) for told in officer.told] == [odd.incident_id]
 
 
+async def test_nobody_is_told_of_a_drill_that_was_imported(pool: Pool) -> None:
+    """It was played elsewhere, and its entries never were messages here."""
+    await publish_shipped(pool)
+    odd = report(status=Status.EXERCISE, categories=("Other",), event="Something odd", severity="Minor")
+    await decide(pool, [odd])
+    terms = (["Exercise"], outbound.TRY_AGAIN_FOR, timedelta(0))
+    assert len(await pool.fetch(query("untold_outbound"), *terms)) == 1
+    await pool.execute(
+        "INSERT INTO drills (id, drill, version, document, status, seed, speed, clock_start, started_at, incident_ids,"
+        " imported_at) VALUES ($1, 'played-elsewhere', 1, '{}', 'Exercise', 1, 1, now(), now(), $2, now())",
+        uuid7(),
+        [odd.incident_id],
+    )
+    assert await pool.fetch(query("untold_outbound"), *terms) == []
+
+
 async def test_without_an_address_nothing_is_attached(database: str) -> None:
     runtime = await Runtime.open(settings(database, "127.0.0.1:1"), "test", plan_from, directory_from)
     assert not attach(runtime, WebhookSettings())
